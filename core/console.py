@@ -1,0 +1,172 @@
+"""The terminal: the only place that prints and reads, and the log that remembers what was said.
+
+`say`, `warn` and `error` write to the terminal and to the step's log file. Progress bars draw on the same terminal,
+so a line said in between goes through `tqdm.write`, which lifts the bar out of the way.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any
+
+from tqdm import tqdm
+
+_log: IO[str] | None = None
+
+
+def _emit(text: str, stream: IO[str]) -> None:
+    if _log is not None:
+        _log.write("".join(f"{datetime.now():%H:%M:%S} {line}\n" for line in (text.splitlines() or [""])))
+        _log.flush()
+    try:
+        tqdm.write(text, file=stream)
+        stream.flush()
+    except UnicodeEncodeError:  # a console that cannot show a name must not stop the step
+        encoding = getattr(stream, "encoding", None) or "ascii"
+        tqdm.write(text.encode(encoding, "replace").decode(encoding), file=stream)
+
+
+def say(text: str = "") -> None:
+    """One message (may have several lines) on standard output."""
+    _emit(text, sys.stdout)
+
+
+def warn(text: str) -> None:
+    """Something the user should know; work goes on. On standard error."""
+    _emit(f"Note: {text}", sys.stderr)
+
+
+def error(text: str) -> None:
+    """Something failed. On standard error."""
+    _emit(f"Error: {text}", sys.stderr)
+
+
+def say_inline(text: str) -> None:
+    """Redraws the current terminal line with `text` (no line break, not logged): the training line."""
+    sys.stdout.write(f"\r{text}\x1b[K" if os.name != "nt" else f"\r{text:<100}")
+    sys.stdout.flush()
+
+
+def is_interactive() -> bool:
+    """True when somebody can answer: standard input and output are both a terminal."""
+    try:
+        return sys.stdin is not None and sys.stdin.isatty() and sys.stdout.isatty()
+    except ValueError:  # closed stream
+        return False
+
+
+def read_line(prompt: str) -> str:
+    """Asks for one line.
+
+    Raises:
+        EOFError: nobody is there.
+    """
+    answer = input(prompt)
+    if _log is not None:
+        _log.write(f"{datetime.now():%H:%M:%S} {prompt}{answer}\n")
+    return answer
+
+
+def ask_in_time(prompt: str, seconds: float) -> bool:
+    """Shows `prompt` and waits; True when Enter was pressed within `seconds` (spec steps-and-cli 4.3)."""
+    say(prompt)
+    with KeyReader() as keys:
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            if keys.read() == "enter":
+                return True
+            time.sleep(0.05)
+    return False
+
+
+@contextlib.contextmanager
+def log_to(file: Path) -> Iterator[Path]:
+    """Everything said inside the block also goes to `file` (UTF-8, with times). A log that cannot be opened is named
+    on the terminal and does without."""
+    global _log
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        stream: IO[str] | None = open(file, "a", encoding="utf-8", errors="replace")  # noqa: SIM115
+    except OSError as problem:
+        warn(f"No log is kept: {file} cannot be written ({problem.strerror}).")
+        stream = None
+    before, _log = _log, stream
+    try:
+        yield file
+    finally:
+        _log = before
+        if stream is not None:
+            stream.close()
+
+
+def log_only(text: str) -> None:
+    """Writes to the log without showing it (tracebacks, repeat commands of a quiet run)."""
+    if _log is not None:
+        _log.write(text + "\n")
+        _log.flush()
+
+
+_KEY_NAMES = {"\r": "enter", "\n": "enter", " ": "space", "\x1b": "escape"}
+
+
+class KeyReader:
+    """Reads single keys without waiting, when standard input is a terminal; otherwise `read` always says None.
+
+    Used as a context manager: the terminal's line mode is put back on leaving, whatever happened.
+    """
+
+    def __init__(self) -> None:
+        self._restore: Callable[[], None] | None = None
+        self._active = False
+
+    def __enter__(self) -> KeyReader:
+        if not is_interactive():
+            return self
+        if os.name == "nt":
+            self._active = True
+            return self
+        import termios
+        import tty
+
+        descriptor = sys.stdin.fileno()
+        before = termios.tcgetattr(descriptor)
+        tty.setcbreak(descriptor)  # keys at once, Ctrl-C still interrupts
+        self._restore = lambda: termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
+        self._active = True
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._active = False
+        if self._restore is not None:
+            self._restore()
+            self._restore = None
+
+    def read(self) -> str | None:
+        """The next key as a lower-case letter or a word ("enter", "space", "escape"), or None when none was pressed."""
+        if not self._active:
+            return None
+        key = self._read_windows() if os.name == "nt" else self._read_posix()
+        return None if key is None else _KEY_NAMES.get(key, key.lower())
+
+    @staticmethod
+    def _read_windows() -> str | None:
+        import msvcrt
+
+        keyboard: Any = msvcrt  # its functions exist on Windows only
+        return keyboard.getwch() if keyboard.kbhit() else None
+
+    @staticmethod
+    def _read_posix() -> str | None:
+        import select
+
+        ready, _, _ = select.select([sys.stdin], [], [], 0)
+        return (os.read(sys.stdin.fileno(), 1).decode("latin-1") or None) if ready else None

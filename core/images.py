@@ -1,0 +1,148 @@
+"""Reading, writing, encoding and decoding pictures: the only place that does.
+
+In memory a picture is (H, W, 3) BGR, uint8 or uint16 as stored; masks are (H, W). All paths may hold blanks and any
+Unicode: bytes are read and written by Python, OpenCV only sees memory.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from core.errors import BrokenFile, FaceLoomError
+from core.files import atomic_write_bytes, explain_os_error
+
+_LARGEST_SIDE = 32768
+"""No frame is larger; a header that says so lies."""
+
+
+def read_image(path: Path) -> np.ndarray:
+    """Reads a picture of any depth as (H, W, 3) BGR uint8 or uint16; EXIF orientation is applied, alpha is dropped.
+
+    Raises:
+        BrokenFile: not a picture, or damaged.
+    """
+    return decode_image(_read_bytes(path), path)
+
+
+def decode_image(data: bytes, path: Path) -> np.ndarray:
+    """As `read_image`, from bytes; `path` is only named in errors."""
+    image = _decode(data, path, cv2.IMREAD_ANYDEPTH | cv2.IMREAD_COLOR)
+    if image.dtype == np.float32 or image.dtype == np.float64:
+        image = np.round(np.clip(image, 0.0, 1.0) * 65535.0).astype(np.uint16)
+    if image.dtype not in (np.uint8, np.uint16):
+        raise BrokenFile(path, f"a picture of {image.dtype} values is not supported.", "Save it with 8 or 16 bits.")
+    return image
+
+
+def read_gray(path: Path) -> np.ndarray:
+    """Reads a picture as (H, W) uint8 or uint16: masks, charts."""
+    return _decode(_read_bytes(path), path, cv2.IMREAD_ANYDEPTH | cv2.IMREAD_GRAYSCALE)
+
+
+def _read_bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as problem:
+        raise BrokenFile(path, f"cannot be read ({problem.strerror}).") from problem
+
+
+def _decode(data: bytes, path: Path, flags: int) -> np.ndarray:
+    if not data:
+        raise BrokenFile(path, "the file is empty (0 bytes).", "Delete it, or make it again.")
+    try:
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    except cv2.error as problem:
+        raise BrokenFile(path, f"the picture cannot be decoded ({problem.err}).") from problem
+    if image is None:
+        raise BrokenFile(path, "this is not a picture, or it is damaged.", "Delete it, or make it again.")
+    if max(image.shape[:2]) > _LARGEST_SIDE:
+        raise BrokenFile(path, f"a side of {max(image.shape[:2])} pixels is more than {_LARGEST_SIDE}.")
+    return image
+
+
+def image_size(path: Path) -> tuple[int, int]:
+    """(width, height) in pixels, as `read_image` would give it."""
+    height, width = read_image(path).shape[:2]
+    return width, height
+
+
+def encode_jpeg(image: np.ndarray, quality: int = 90) -> bytes:
+    """(H, W, 3) BGR or (H, W) uint8 -> baseline JPEG with full chroma resolution (4:4:4) and no restart markers.
+
+    Args:
+        quality: 1..100.
+    """
+    parameters = [cv2.IMWRITE_JPEG_QUALITY, quality]
+    parameters += [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
+    return _encode(".jpg", image, parameters)
+
+
+def encode_png(image: np.ndarray, compression: int = 1) -> bytes:
+    """(H, W) or (H, W, 3) BGR, uint8 or uint16 -> PNG.
+
+    Args:
+        compression: 0 (none) .. 9 (smallest); 1 is fast and keeps most of the gain.
+    """
+    return _encode(".png", image, [cv2.IMWRITE_PNG_COMPRESSION, compression])
+
+
+def _encode(suffix: str, image: np.ndarray, parameters: list[int]) -> bytes:
+    if image.dtype not in (np.uint8, np.uint16):
+        raise ValueError(f"A stored picture has 8 or 16 bits. Received: {image.dtype}.")
+    done, data = cv2.imencode(suffix, image, parameters)
+    if not done:
+        raise FaceLoomError(f"A picture of shape {image.shape} could not be encoded as {suffix}.")
+    return data.tobytes()
+
+
+def encode_png_mask(mask: np.ndarray) -> bytes:
+    """(H, W) float in [0, 1] -> 8-bit PNG."""
+    return encode_png(to_uint8(mask), compression=9)
+
+
+def decode_png_mask(data: bytes, path: Path) -> np.ndarray:
+    """The mask of a face record -> (H, W) float32 in [0, 1]; `path` is only named in errors."""
+    return to_float(_decode(data, path, cv2.IMREAD_ANYDEPTH | cv2.IMREAD_GRAYSCALE))
+
+
+def write_image(path: Path, image: np.ndarray, *, quality: int = 95, compression: int = 1) -> None:
+    """Writes a picture whole or not at all; the suffix decides the format (.jpg .jpeg .png .tif .tiff).
+
+    Args:
+        image: (H, W, 3) BGR or (H, W), uint8 or uint16 (JPEG: uint8).
+        quality: of a JPEG, 1..100.
+        compression: of a PNG, 0..9.
+
+    Raises:
+        FaceLoomError: the disk is full or the folder cannot be written.
+    """
+    suffix = path.suffix.casefold()
+    if suffix in (".jpg", ".jpeg"):
+        data = encode_jpeg(image, quality)
+    elif suffix == ".png":
+        data = encode_png(image, compression)
+    elif suffix in (".tif", ".tiff"):
+        data = _encode(".tif", image, [])
+    else:
+        raise ValueError(f"Pictures are written as .jpg, .png or .tif. Received: {path.name}.")
+    try:
+        atomic_write_bytes(path, data)
+    except OSError as problem:
+        raise explain_os_error(problem, path) from problem
+
+
+def to_float(image: np.ndarray) -> np.ndarray:
+    """uint8 or uint16 -> float32 in [0, 1]."""
+    return image.astype(np.float32) * np.float32(1.0 / np.iinfo(image.dtype).max)
+
+
+def to_uint8(image: np.ndarray) -> np.ndarray:
+    """Float in [0, 1] (clipped) or uint16 -> uint8, rounded to nearest."""
+    if image.dtype == np.uint8:
+        return image
+    if image.dtype == np.uint16:
+        return np.asarray((image.astype(np.uint32) + 128) // 257, np.uint8)
+    return np.asarray(np.clip(image, 0.0, 1.0) * 255.0 + 0.5, np.uint8)

@@ -1,0 +1,141 @@
+"""core.options: one declaration, and a value that does not fit is never silently replaced."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+
+from core.errors import BadOption
+from core.options import (
+    REQUIRED,
+    Options,
+    OptionSpec,
+    TerminalAsker,
+    flag_words,
+    option,
+    parse_value,
+    repeat_command,
+    resolve,
+    specs,
+    to_plain,
+)
+
+
+@dataclass(kw_only=True)
+class Sandwich(Options):
+    bread: Path = option(REQUIRED, "Bread", ask=False)
+    size: int = option(512, "Size", low=256, high=2048, step=16, help="How large.", special=("auto",))
+    kind: str = option("whole_face", "Kind", choices={"full_face": ("f",), "whole_face": ("wf",)})
+    toasted: bool = option(False, "Toasted")
+    degree: float = option(0.5, "Degree", low=0.0, high=1.0, when=lambda o: o.toasted)
+    rate: Fraction | None = option(None, "Rate")
+    half: int = option(lambda o: 0 if o.size == "auto" else o.size // 2, "Half", ask=False)
+
+
+def _spec(name: str) -> OptionSpec:
+    return next(s for s in specs(Sandwich) if s.name == name)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "value"),
+    [
+        ("size", "272", 272),
+        ("size", "AUTO", "auto"),
+        ("kind", "WF", "whole_face"),
+        ("kind", "full_face", "full_face"),
+        ("kind", "0", "full_face"),
+        ("toasted", "Yes", True),
+        ("toasted", "0", False),
+        ("degree", "0,25", 0.25),
+        ("rate", "24000/1001", Fraction(24000, 1001)),
+        ("rate", "", None),
+    ],
+)
+def test_what_is_accepted(name: str, text: str, value: object) -> None:
+    assert parse_value(_spec(name), text) == value
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "sentence"),
+    [
+        ("size", "100", "Size must be a whole number (256-2048/auto) that is a multiple of 16. Received: 100."),
+        ("size", "257", "multiple of 16. Received: 257."),
+        ("size", "1.5", "Received: 1.5."),
+        ("kind", "head", "Kind must be one of full_face, whole_face, f, wf. Received: head."),
+        ("toasted", "perhaps", "Toasted must be y or n. Received: perhaps."),
+        ("degree", "nan", "Received: nan."),
+        ("rate", "1/0", "Received: 1/0."),
+    ],
+)
+def test_what_is_refused_and_in_which_words(name: str, text: str, sentence: str) -> None:
+    with pytest.raises(BadOption) as caught:
+        parse_value(_spec(name), text)
+    assert sentence in caught.value.what
+
+
+def test_first_found_wins() -> None:
+    given, file = {"bread": "/x", "size": "256"}, {"size": 272, "kind": "f"}
+    remembered = {"size": 512, "kind": "wf", "toasted": True, "degree": 7}
+    made = resolve(Sandwich, given, file=file, remembered=remembered)
+    assert (made.size, made.kind, made.toasted) == (256, "full_face", True)
+    assert made.degree == 0.5  # remembered, but out of range: as if nothing was remembered
+    assert made.half == 128
+
+
+def test_required_and_unknown_names() -> None:
+    with pytest.raises(BadOption, match="Add --bread"):
+        Sandwich.of()
+    with pytest.raises(BadOption, match="no option named cheese"):
+        Sandwich.of(bread="/x", cheese=1)
+
+
+def test_asking_shows_the_form_and_asks_again_after_nonsense() -> None:
+    prompts: list[str] = []
+    said: list[str] = []
+    answers = iter(["?", "lots", "1024", "", "y", "0.75", ""])
+
+    def read_line(prompt: str) -> str:
+        prompts.append(prompt)
+        return next(answers)
+
+    made = resolve(Sandwich, {"bread": "/x"}, asker=TerminalAsker(read_line, said.append))
+    assert prompts[0] == "[512] Size ( 256-2048/auto ?:help ) : "
+    assert prompts[3] == "[whole_face] Kind ( f/wf ) : "
+    assert said[0] == "How large."
+    assert "Received: lots." in said[1]
+    assert (made.size, made.kind, made.toasted, made.degree, made.rate) == (1024, "whole_face", True, 0.75, None)
+
+
+def test_an_option_that_does_not_apply_is_not_asked() -> None:
+    answers = iter(["512", "f", "n", "25"])
+    made = resolve(Sandwich, {"bread": "/x"}, asker=TerminalAsker(lambda _: next(answers), lambda _: None))
+    assert (made.degree, made.rate) == (0.5, 25)
+
+
+def test_end_of_input_takes_the_default() -> None:
+    def nobody(_: str) -> str:
+        raise EOFError
+
+    assert resolve(Sandwich, {"bread": "/x"}, asker=TerminalAsker(nobody, lambda _: None)).size == 512
+
+
+def test_the_repeat_command_gives_the_same_options() -> None:
+    made = Sandwich.of(bread="/a b/工作", size="auto", toasted=True, degree=0.25, rate="24000/1001")
+    words = shlex.split(repeat_command(["main.py", "toast"], made))
+    assert words[:2] == ["main.py", "toast"]
+    assert words[-1] == "--defaults"
+    given = {}
+    rest = iter(words[2:-1])
+    for word in rest:
+        name = word.removeprefix("--").replace("-", "_")
+        if name in ("toasted", "no_toasted"):
+            given["toasted"] = str(not name.startswith("no_"))
+        else:
+            given[name] = next(rest)
+    assert Sandwich.of(**given) == made
+    assert to_plain(made)["rate"] == "24000/1001"
+    assert "--no-toasted" in flag_words(Sandwich.of(bread="/x"))
