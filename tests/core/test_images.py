@@ -19,7 +19,7 @@ def _picture(side: int = 16) -> np.ndarray:
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 @pytest.mark.parametrize("suffix", [".png", ".tif"])
 def test_lossless_formats_round_trip_at_every_depth(odd_folder: Path, dtype: type, suffix: str) -> None:
-    picture = (_picture().astype(np.uint32) * (257 if dtype == np.uint16 else 1)).astype(dtype)
+    picture: np.ndarray = (_picture().astype(np.uint32) * (257 if dtype == np.uint16 else 1)).astype(dtype)
     images.write_image(odd_folder / f"x{suffix}", picture)
     np.testing.assert_array_equal(images.read_image(odd_folder / f"x{suffix}"), picture)
     assert images.image_size(odd_folder / f"x{suffix}") == (18, 16)
