@@ -1,0 +1,64 @@
+"""core.console: what is said reaches the terminal and the log; keys are read only where there is a keyboard."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from core import console
+
+
+def test_everything_said_goes_to_the_log(odd_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with console.log_to(odd_folder / "logs" / "step.log") as log:
+        console.say("two\nlines")
+        console.warn("careful 空间")
+        console.log_only("a traceback")
+    console.say("after")
+    shown = capsys.readouterr()
+    assert shown.out == "two\nlines\nafter\n"
+    assert shown.err == "Note: careful 空间\n"
+    lines = log.read_text("utf-8").splitlines()
+    assert [line[9:] for line in lines[:3]] == ["two", "lines", "Note: careful 空间"]
+    assert lines[3:] == ["a traceback"]
+
+
+def test_a_log_that_cannot_be_opened_does_not_stop_the_step(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").touch()
+    with console.log_to(tmp_path / "file" / "x.log"):
+        console.say("still here")
+    shown = capsys.readouterr()
+    assert "No log is kept" in shown.err
+    assert "still here" in shown.out
+
+
+def test_a_console_that_cannot_show_a_name_shows_the_rest(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    with open(tmp_path / "out.txt", "w", encoding="ascii") as narrow:
+        monkeypatch.setattr(sys, "stdout", narrow)
+        console.say("frame 工作.png")
+    assert "frame ??.png" in (tmp_path / "out.txt").read_text("ascii")
+
+
+def test_without_a_keyboard_no_key_is_ever_pressed() -> None:
+    with console.KeyReader() as keys:
+        assert keys.read() is None
+
+
+@pytest.mark.skipif(os.name == "nt", reason="pseudo terminals are POSIX")
+def test_keys_of_a_terminal_are_read_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    import pty
+    import termios
+
+    keyboard, terminal = pty.openpty()
+    with open(terminal, "rb", 0) as stdin:
+        monkeypatch.setattr(sys, "stdin", stdin)
+        monkeypatch.setattr(console, "is_interactive", lambda: True)
+        before = termios.tcgetattr(terminal)
+        with console.KeyReader() as keys:
+            assert keys.read() is None
+            os.write(keyboard, b"S\n ")
+            assert [keys.read(), keys.read(), keys.read(), keys.read()] == ["s", "enter", "space", None]
+        assert termios.tcgetattr(terminal) == before
+    os.close(keyboard)

@@ -1,0 +1,42 @@
+"""core.progress: the three ways of telling how far work is."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from core.progress import SILENT, JsonProgress, Progress, TqdmProgress
+
+
+def _work(progress: Progress) -> None:
+    with progress.task("Working", total=3, unit="face") as task:
+        for n in range(3):
+            task.note(f"n={n}")
+            task.advance()
+    progress.say("done")
+
+
+def test_the_bar_names_the_work_and_ends_full(capsys: pytest.CaptureFixture[str]) -> None:
+    _work(TqdmProgress())
+    shown = capsys.readouterr()
+    assert "Working: 100%" in shown.err
+    assert "3/3" in shown.err
+    assert shown.out == "done\n"
+
+
+def test_silence(capsys: pytest.CaptureFixture[str]) -> None:
+    _work(SILENT)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_json_lines_say_start_and_end(capsys: pytest.CaptureFixture[str]) -> None:
+    _work(JsonProgress())
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [(line["event"], line.get("done")) for line in lines] == [
+        ("progress", 0),
+        ("progress", 3),
+        ("message", None),
+    ]
+    assert lines[1]["total"] == 3
+    assert lines[1]["note"] == "n=2"
