@@ -1,0 +1,1 @@
+"""Network building blocks that know nothing of faces: layers, losses, optimizers, weights, devices; one file per backend."""

@@ -1,0 +1,112 @@
+"""TensorFlow's share: devices, gradients, compiled steps. The only file that names the framework.
+
+A step is two compiled functions: gradients, then the update. On a GPU both go through XLA. On a CPU the gradients stay
+a plain graph, where oneDNN does the convolutions (XLA's own are several times slower there), and only the update goes
+through XLA: one fused pass over each variable instead of a dozen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from core.nn.backend import Device, Objective, StepResult, keras
+from core.nn.optimizers import Optimizer
+
+for _gpu in tf.config.list_physical_devices("GPU"):
+    tf.config.experimental.set_memory_growth(_gpu, True)  # take memory as it is needed, not all at once
+
+
+def list_devices() -> list[Device]:
+    """See `core.nn.backend.Backend.list_devices`."""
+    devices = [Device("CPU:0", "cpu", 0, "CPU", None)]
+    for index, gpu in enumerate(tf.config.list_physical_devices("GPU")):
+        details = tf.config.experimental.get_device_details(gpu)
+        devices.append(Device(f"GPU:{index}", "gpu", index, details.get("device_name", "GPU"), None))
+    return devices
+
+
+def placed_on(device: Device) -> AbstractContextManager[Any]:
+    """See `core.nn.backend.Backend.placed_on`."""
+    return tf.device(device.name)
+
+
+def compile_forward(function: Callable[..., Any], device: Device) -> Callable[..., list[np.ndarray]]:
+    """See `core.nn.backend.Backend.compile_forward`."""
+    compiled = tf.function(function, jit_compile=device.kind == "gpu")
+
+    def run(*arrays: np.ndarray) -> list[np.ndarray]:
+        with tf.device(device.name):
+            return [tensor.numpy() for tensor in compiled(*[tf.constant(array) for array in arrays])]
+
+    return run
+
+
+def compile_step(
+    objective: Objective, optimizer: Optimizer, devices: Sequence[Device]
+) -> Callable[[Mapping[str, np.ndarray]], StepResult]:
+    """See `core.nn.backend.Backend.compile_step`."""
+    home = devices[0]
+    variables = list(optimizer.variables.values())
+    jit = home.kind == "gpu"
+
+    def gradients(batch: Mapping[str, tf.Tensor], values: list[tf.Tensor] | None) -> Any:
+        """Total, reported scalars and gradients; of the variables themselves, or of copies of their values."""
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            watched = [v.value for v in variables] if values is None else values
+            tape.watch(watched)
+            if values is None:
+                total, reported = objective(batch)
+            else:
+                with keras.StatelessScope(state_mapping=list(zip(variables, values, strict=True))):
+                    total, reported = objective(batch)
+        return total, dict(reported), tape.gradient(total, watched)
+
+    share = tf.function(gradients, jit_compile=True) if jit else gradients
+
+    @tf.function(jit_compile=True)
+    def update(grads: list[tf.Tensor], healthy: tf.Tensor) -> tf.Tensor:
+        slots = [list(named.values()) for named in optimizer.slots.values()]
+        new_values, new_slots, finite = optimizer.updated(
+            [v.value for v in variables],
+            [[s.value for s in slot] for slot in slots],
+            grads,
+            optimizer.iterations.value,
+            optimizer.seed.value,
+            healthy,
+        )
+        for variable, value in zip(variables, new_values, strict=True):
+            variable.value.assign(value)
+        for slot, tensors in zip(slots, new_slots, strict=True):
+            for accumulator, tensor in zip(slot, tensors, strict=True):
+                accumulator.value.assign(tensor)
+        optimizer.iterations.value.assign_add(tf.cast(finite, tf.int64))
+        return finite
+
+    def split(batch: Mapping[str, tf.Tensor]) -> Any:
+        if len(devices) == 1:
+            return share(batch, None)
+        results = []
+        for k, device in enumerate(devices):
+            with tf.device(device.name):
+                part = {name: tf.split(array, len(devices))[k] for name, array in batch.items()}
+                results.append(share(part, [tf.identity(v.value) for v in variables]))
+        totals, reports, grads = zip(*results, strict=True)
+        mean_report = {name: tf.add_n([r[name] for r in reports]) / len(devices) for name in reports[0]}
+        return tf.add_n(totals), mean_report, [tf.add_n(g) / len(devices) for g in zip(*grads, strict=True)]
+
+    @tf.function
+    def step(batch: Mapping[str, tf.Tensor]) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
+        total, reported, grads = split(batch)
+        return reported, update(grads, tf.math.is_finite(total))
+
+    def run(batch: Mapping[str, np.ndarray]) -> StepResult:
+        with tf.device(home.name):
+            reported, finite = step({name: tf.constant(array) for name, array in batch.items()})
+            return StepResult({name: float(value) for name, value in reported.items()}, bool(finite))
+
+    return run

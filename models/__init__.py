@@ -1,0 +1,1 @@
+"""The swap networks, the training step, the training loop and the checkpoints."""
