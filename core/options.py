@@ -90,13 +90,19 @@ class OptionSpec:
         if self.kind is bool:
             parts.append("y/n")
         elif self.choices:
-            parts.append("/".join(min((word, *others), key=len) for word, others in self.choices.items()))
+            parts.append("/".join(_shortest(word, others) for word, others in self.choices.items()))
         elif self.low is not None and self.high is not None:
             parts.append(f"{self.low:g}-{self.high:g}")
         elif self.low is not None:
             parts.append(f"{self.low:g} or more")
         parts.extend(self.special)
         return "/".join(parts)
+
+
+def _shortest(word: str, others: Sequence[str]) -> str:
+    """The shortest way to type a choice; a bare number would mean nothing, so it is shown with its word."""
+    shortest = min((word, *others), key=len)
+    return f"{shortest}:{word}" if shortest.isdigit() and shortest != word else shortest
 
 
 def option(
@@ -144,6 +150,12 @@ class Options:
         """Builds the options as a command without a terminal would: what is not given takes its default."""
         return resolve(cls, given)
 
+    @classmethod
+    def values_of_files(cls, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Values out of a file that one of the given options names (`merge --settings FILE`); they rank below flags and
+        answers file, above what is remembered, and are not asked. None unless a command says otherwise."""
+        return {}
+
 
 def specs(options_class: type[Options]) -> list[OptionSpec]:
     """The options of a class in the order they are declared, which is the order they are asked in."""
@@ -176,10 +188,11 @@ def parse_value(spec: OptionSpec, text: str) -> Any:
     if text.casefold() in spec.special:
         return text.casefold()
     if spec.choices:
+        has_numbers = any(s.isdigit() for spellings in spec.choices.values() for s in spellings)
         for number, (word, spellings) in enumerate(spec.choices.items()):
             if text.casefold() in (word.casefold(), *(s.casefold() for s in spellings)):
                 return word
-            if text == str(number) and not any(text in s for s in spec.choices.values()):
+            if text == str(number) and not has_numbers:  # choices that number themselves may have gaps
                 return word
         raise _refusal(spec, text)
     try:
@@ -342,7 +355,8 @@ def resolve(
     """
     known = specs(options_class)
     names = {s.name for s in known}
-    for source in (given, file or {}):
+    file = {**options_class.values_of_files(given), **(file or {})}
+    for source in (given, file):
         for name in source:
             if name not in names:
                 raise BadOption(
@@ -350,7 +364,7 @@ def resolve(
                 )
     settled = _Settled()
     for spec in known:
-        settled.__dict__[spec.name] = _settle(spec, settled, given, file or {}, saved or {}, remembered or {}, asker)
+        settled.__dict__[spec.name] = _settle(spec, settled, given, file, saved or {}, remembered or {}, asker)
     return options_class(**settled.__dict__)
 
 
