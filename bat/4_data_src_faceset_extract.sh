@@ -1,0 +1,3 @@
+#!/bin/sh
+# 4) data_src faceset extract: Finds and cuts out the faces of the source. Look through them and delete what is not the person. Written by `main.py steps --write`.
+exec sh "$(dirname -- "$0")/faceloom.sh" extract --input-dir '{workspace}/data_src' --output-dir '{workspace}/data_src/aligned' "$@"

@@ -1,0 +1,122 @@
+"""The table of commands: which words, which function, which options, and one line about it.
+
+Nothing heavy is imported here: a command's module is loaded when its words are given (`Command.load`), so that
+`main.py --help` answers at once.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from core.errors import BadOption
+from core.options import Options
+from core.paths import Workspace, default_workspace
+from core.progress import Progress
+
+Run = Callable[[Workspace, Any, Progress], Any]
+"""Every command: `run(workspace, options, progress) -> report`."""
+
+
+@dataclass(frozen=True)
+class Command:
+    """One command.
+
+    Attributes:
+        words: what is typed after main.py, one or two words.
+        module, options, function: where it lives; `options` is the name of its Options class.
+        summary: one line for `--help` and README.
+        prints: switches after which standard output is meant for another program, so that nothing is added to it.
+    """
+
+    words: str
+    module: str
+    options: str
+    summary: str
+    function: str = "run"
+    prints: tuple[str, ...] = ()
+
+    def load(self) -> tuple[type[Options], Run]:
+        """Imports the command and returns its options class and its function."""
+        module = importlib.import_module(self.module)
+        return getattr(module, self.options), getattr(module, self.function)
+
+
+_WORKSPACE, _VIDEO = "mainscripts.workspace", "mainscripts.videoed"
+
+COMMANDS: tuple[Command, ...] = (
+    Command("util", "mainscripts.util", "UtilOptions", "Works on a folder of faces.", prints=("print_metadata",)),
+    Command("doctor", "mainscripts.doctor", "DoctorOptions", "Checks everything FaceLoom runs on.", prints=("json",)),
+    Command("weights", "mainscripts.weights", "WeightsOptions", "Lists, fetches and verifies the face networks."),
+    Command("workspace status", _WORKSPACE, "StatusOptions", "Says what is there.", "status", ("json",)),
+    Command("workspace clear", _WORKSPACE, "ClearOptions", "Puts frames, faces and models into the trash.", "clear"),
+    Command("workspace undo", _WORKSPACE, "UndoOptions", "Brings back what was put into the trash last.", "undo"),
+    Command("steps", "mainscripts.generated", "StepsOptions", "Lists the numbered steps, and writes their scripts."),
+)
+
+
+@dataclass
+class Everywhere:
+    """The flags that every command takes."""
+
+    help: bool = False
+    workspace: str | None = None
+    defaults: bool = False
+    yes: bool = False
+    answers: str | None = None
+    log: str | None = None
+    progress: str = "bar"
+    set: list[str] = field(default_factory=list)
+
+    def find_workspace(self) -> Workspace:
+        """The folder of `--workspace`, or the usual one."""
+        if self.workspace is None:
+            return default_workspace()
+        return Workspace(Path(os.path.abspath(Path(self.workspace).expanduser())))
+
+
+@dataclass
+class Call:
+    """One command with what was given for it on the command line."""
+
+    command: Command
+    options_class: type[Options]
+    given: dict[str, Any]
+    everywhere: Everywhere
+
+    @property
+    def workspace(self) -> Workspace:
+        """The workspace the command works on."""
+        return self.everywhere.find_workspace()
+
+
+def find_command(words: Sequence[str]) -> tuple[Command, list[str]] | None:
+    """The command that `words` begin with, and the words after it; None when they name no command or half of one.
+
+    Raises:
+        BadOption: the words begin with something that is no command; close ones are named.
+    """
+    for length in (2, 1):
+        for command in COMMANDS:
+            if tuple(command.words.split()) == tuple(words[:length]):
+                return command, list(words[length:])
+    if not words or words[0].startswith("-") or (len(words) == 1 and group(words[0])):
+        return None
+    half = group(words[0])
+    typed = " ".join(words[:2]) if half else words[0]
+    known = [c.words for c in (half or COMMANDS)]
+    close = difflib.get_close_matches(typed, known, n=3, cutoff=0.5)
+    raise BadOption(
+        f"There is no command by that name. Received: {typed}.",
+        f"Did you mean: {', '.join(close)}?" if close else f"Commands: {', '.join(known)}.",
+    )
+
+
+def group(first_word: str) -> list[Command]:
+    """The commands of two words that begin with `first_word`, e.g. the four of "videoed"."""
+    return [c for c in COMMANDS if " " in c.words and c.words.split()[0] == first_word]

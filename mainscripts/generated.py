@@ -1,0 +1,126 @@
+"""`steps`: the files that are written from tables: the scripts in bat/ and the parts of README.md between markers.
+
+    main.py steps           lists the numbered steps
+    main.py steps --write   writes bat/ and the generated parts of README.md anew
+    main.py steps --check   fails when any of them differs from what would be written
+
+A generated part of README stands between `<!-- generated: steps -->` (or `options`) and `<!-- end -->`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from core.errors import BrokenFile, FaceLoomError
+from core.files import atomic_write_bytes
+from core.options import Options, OptionSpec, option, specs
+from core.paths import Workspace, repository_root
+from core.progress import Progress
+from mainscripts.cli import default_text
+from mainscripts.commands import COMMANDS
+from mainscripts.steps import STEPS, scripts, steps_table
+
+_KEPT = ("faceloom.sh", "faceloom.bat")
+"""Files in bat/ that are written by hand."""
+
+
+@dataclass(kw_only=True)
+class StepsOptions(Options):
+    write: bool = option(False, "Write", ask=False, help="Writes the scripts in bat/ and README's tables anew.")
+    check: bool = option(False, "Check", ask=False, help="Fails when a script or a table of README is out of date.")
+
+
+def run(workspace: Workspace, options: StepsOptions, progress: Progress) -> list[Path]:
+    """Lists the steps, or writes or checks what is generated from them.
+
+    Returns:
+        The files that were written, or (with `check`) that differ: an empty list.
+
+    Raises:
+        FaceLoomError: `check` found files that differ.
+    """
+    del workspace
+    if not options.write and not options.check:
+        for step in STEPS:
+            progress.say(f"{step.name}\n    {step.note}")
+        return []
+    differing = outdated(repository_root())
+    if options.check:
+        if differing:
+            names = ", ".join(p.name for p in differing)
+            raise FaceLoomError(f"Out of date: {names}.", "Run main.py steps --write and commit the result.")
+        progress.say("Every script and every table of README is up to date.")
+        return []
+    for path, content in differing.items():
+        if content is None:
+            path.unlink()
+            progress.say(f"Removed {path.name}, which no step needs any more.")
+        else:
+            atomic_write_bytes(path, content)
+            if path.suffix == ".sh":
+                os.chmod(path, 0o755)
+            progress.say(f"Wrote {path.name}.")
+    return list(differing)
+
+
+def outdated(root: Path) -> dict[Path, bytes | None]:
+    """Generated files that differ from what would be written, with their new content (None: to be removed)."""
+    folder = root / "bat"
+    wanted: dict[Path, bytes | None] = {folder / name: text.encode("ascii") for name, text in scripts().items()}
+    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+        if path.suffix in (".sh", ".bat") and path.name not in _KEPT:
+            wanted.setdefault(path, None)
+    readme = root / "README.md"
+    if readme.exists():
+        wanted[readme] = fill_blocks(readme.read_text(encoding="utf-8"), BLOCKS, readme).encode()
+    return {p: new for p, new in wanted.items() if (p.read_bytes() if p.exists() else None) != new}
+
+
+def fill_blocks(text: str, blocks: Mapping[str, Callable[[], str]], path: Path) -> str:
+    """The text with every generated part replaced by what its block says today.
+
+    Raises:
+        BrokenFile: a marker names an unknown block, or has no end.
+    """
+
+    def fill(found: re.Match[str]) -> str:
+        name = found.group(1)
+        if name not in blocks:
+            raise BrokenFile(path, f'there is no generated part named "{name}".', f"Known: {', '.join(blocks)}.")
+        return f"<!-- generated: {name} -->\n{blocks[name]()}\n<!-- end -->"
+
+    filled = re.sub(r"<!-- generated: (\w+) -->\n.*?<!-- end -->", fill, text, flags=re.DOTALL)
+    if filled.count("<!-- generated:") != filled.count("<!-- end -->"):
+        raise BrokenFile(path, "a generated part has no <!-- end -->.", "Put the marker back.")
+    return filled
+
+
+def options_tables() -> str:
+    """README's chapter of flags: one table per command, and the flags of every command."""
+    parts = []
+    for command in COMMANDS:
+        options_class, _ = command.load()
+        parts.append(f"#### `{command.words}`\n\n{command.summary}")
+        known = specs(options_class)
+        if known:
+            rows = ["| flag | what | accepts | default |", "|---|---|---|---|"]
+            rows += [_row(spec) for spec in known]
+            parts.append("\n".join(rows))
+    return "\n\n".join(parts)
+
+
+def _row(spec: OptionSpec) -> str:
+    flag = f"`--{spec.flag}`" + (f", `--no-{spec.flag}`" if spec.kind is bool else "")
+    kinds = {int: "a whole number", float: "a number", str: "text", Path: "a path", bool: "y/n"}
+    accepts = spec.range_text or kinds.get(spec.kind, "a number or fraction")
+    what = f"{spec.label}. {spec.help}".strip()
+    cells = (flag, what, accepts, default_text(spec))
+    return "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |"
+
+
+BLOCKS: Mapping[str, Callable[[], str]] = {"steps": steps_table, "options": options_tables}
+"""The generated parts of README.md."""

@@ -1,0 +1,200 @@
+"""The numbered steps: one table, from which the scripts in bat/ and the tables of README are written.
+
+A script holds no logic: it hands fixed words to the launcher, and whatever the user adds comes after them. Paths are
+spelled `{workspace}/...` and `{internal}/...`; the command line fills them in, so a script works from any folder, with
+another `--workspace`, and no path ever has to survive a shell's quoting.
+
+`main.py steps` (mainscripts/generated.py) lists them and writes the files anew.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from core.paths import Workspace, pretrained_quick96_folder
+
+_PLACE = Workspace(Path("{workspace}"))
+
+
+def _in(folder: Path) -> str:
+    return folder.as_posix()
+
+
+_SRC, _DST, _MODEL = _in(_PLACE.data_src), _in(_PLACE.data_dst), _in(_PLACE.model)
+_SRC_FACES, _DST_FACES = _in(_PLACE.data_src_aligned), _in(_PLACE.data_dst_aligned)
+_PRETRAINED = f"{{internal}}/{pretrained_quick96_folder().name}"
+_MERGED, _MERGED_MASK = _in(_PLACE.data_dst_merged), _in(_PLACE.data_dst_merged_mask)
+
+DROPPED = "<file>"
+"""Stands in a step's words for the file that is dropped on its script, or given as the script's first word."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One numbered script.
+
+    Attributes:
+        number: as the scripts are sorted by, e.g. "3.optional".
+        title: the rest of the name (spec steps-and-cli 3).
+        commands: the words for main.py; several commands run one after another.
+        note: one line for README.
+    """
+
+    number: str
+    title: str
+    commands: tuple[tuple[str, ...], ...]
+    note: str
+
+    @property
+    def name(self) -> str:
+        """The name users know, without extension: "4) data_src faceset extract"."""
+        return f"{self.number}) {self.title}"
+
+    @property
+    def bat_name(self) -> str:
+        return f"{self.name}.bat"
+
+    @property
+    def sh_name(self) -> str:
+        """The mechanical rule of spec 3: no parentheses, no blanks."""
+        title = self.title.replace("(", "").replace(")", "").replace(" - ", "_").replace(" ", "_")
+        return f"{self.number}_{title}.sh"
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
+
+
+def _to_video(extension: str, flags: str = "") -> tuple[tuple[str, ...], ...]:
+    command = f"videoed video-from-sequence --reference-file {_in(_PLACE.video_pattern('dst'))}"
+    frames = f"--input-dir {_MERGED} --output-file {_in(_PLACE.result(extension))} --include-audio {flags}"
+    masks = f"--input-dir {_MERGED_MASK} --output-file {_in(_PLACE.result_mask(extension))} --lossless"
+    return _words(f"{command} {frames}"), _words(f"{command} {masks}")
+
+
+STEPS: tuple[Step, ...] = (
+    Step(
+        "1",
+        "clear workspace",
+        (_words("workspace clear"),),
+        "Puts frames, faces and models into the trash; videos stay.",
+    ),
+    Step(
+        "2",
+        "extract images from video data_src",
+        (_words(f"videoed extract-video --input-file {_in(_PLACE.video_pattern('src'))} --output-dir {_SRC}"),),
+        "The source video becomes pictures.",
+    ),
+    Step(
+        "3",
+        "cut video (drop video on me)",
+        (_words(f"videoed cut-video --input-file {DROPPED}"),),
+        "Keeps one part of a video.",
+    ),
+    Step(
+        "3",
+        "extract images from video data_dst FULL FPS",
+        (_words(f"videoed extract-video --input-file {_in(_PLACE.video_pattern('dst'))} --output-dir {_DST} --fps 0"),),
+        "The destination video becomes pictures, every frame of it.",
+    ),
+    Step(
+        "3.optional",
+        "denoise data_dst images",
+        (_words(f"videoed denoise-image-sequence --input-dir {_DST}"),),
+        "Takes noise out of the destination frames.",
+    ),
+    Step(
+        "4",
+        "data_src faceset extract",
+        (_words(f"extract --input-dir {_SRC} --output-dir {_SRC_FACES}"),),
+        "Finds and cuts out the faces of the source. Look through them and delete what is not the person.",
+    ),
+    Step(
+        "5",
+        "data_dst faceset extract",
+        (_words(f"extract --input-dir {_DST} --output-dir {_DST_FACES} --max-faces-from-image 0 --output-debug"),),
+        "The same for the destination, with pictures that show what was found.",
+    ),
+    Step(
+        "6",
+        "train Quick96",
+        (
+            _words(
+                f"train --training-data-src-dir {_SRC_FACES} --training-data-dst-dir {_DST_FACES}"
+                f" --pretrained-model-dir {_PRETRAINED} --model-dir {_MODEL} --model Quick96"
+            ),
+        ),
+        "Trains the small, fast model until you stop it (Enter, or Ctrl-C).",
+    ),
+    Step(
+        "7",
+        "merge Quick96",
+        (
+            _words(
+                f"merge --input-dir {_DST} --output-dir {_MERGED} --output-mask-dir {_MERGED_MASK}"
+                f" --aligned-dir {_DST_FACES} --model-dir {_MODEL} --model Quick96"
+            ),
+        ),
+        "Puts the learned face onto every destination frame.",
+    ),
+    Step("8", "merged to avi", _to_video(".avi"), "Makes result.avi and result_mask.avi."),
+    Step("8", "merged to mov lossless", _to_video(".mov", "--lossless"), "Makes result.mov and result_mask.mov."),
+    Step("8", "merged to mp4", _to_video(".mp4"), "Makes result.mp4 and result_mask.mp4."),
+    Step("8", "merged to mp4 lossless", _to_video(".mp4", "--lossless"), "The same, every pixel kept exactly."),
+)
+
+
+# ------------------------------------------------------------------------------------------------------------ scripts
+
+
+def sh_script(step: Step) -> str:
+    """The text of a step's .sh: POSIX sh, line feeds."""
+    dropped = any(DROPPED in command for command in step.commands)
+    extra = '"$@"'
+    lines = ["#!/bin/sh", f"# {step.name}: {step.note} Written by `main.py steps --write`."]
+    if dropped:
+        lines += ["file=${1:-}", "[ $# -gt 0 ] && shift"]
+    words = " --then ".join(f"{_sh_words(command)} {extra}" for command in step.commands)
+    lines.append(f'exec sh "$(dirname -- "$0")/faceloom.sh" {words}')
+    return "\n".join(lines) + "\n"
+
+
+def _sh_words(command: Sequence[str]) -> str:
+    return " ".join('"$file"' if word == DROPPED else shlex.quote(word) for word in command)
+
+
+def bat_script(step: Step) -> str:
+    """The text of a step's .bat: no CALL (see faceloom.bat), carriage returns, ASCII."""
+    dropped = any(DROPPED in command for command in step.commands)
+    lines = ["@echo off", f"rem {step.name}: {step.note} Written by main.py steps --write.", "setlocal"]
+    lines.append('set "FACELOOM_SCRIPT=%~nx0"')
+    if dropped:
+        lines.append('set "FACELOOM_DROP=1"')
+    extra = "%2 %3 %4 %5 %6 %7 %8 %9" if dropped else "%*"
+    words = " --then ".join(f"{_bat_words(command)} {extra}" for command in step.commands)
+    lines.append(f'"%~dp0faceloom.bat" {words}')
+    return "\r\n".join(lines) + "\r\n"
+
+
+def _bat_words(command: Sequence[str]) -> str:
+    return " ".join('"%~1"' if word == DROPPED else word for word in command)
+
+
+def scripts() -> dict[str, str]:
+    """File name in bat/ -> text, for every generated script."""
+    return {s.bat_name: bat_script(s) for s in STEPS} | {s.sh_name: sh_script(s) for s in STEPS}
+
+
+# ------------------------------------------------------------------------------------------------------------- README
+
+
+def steps_table() -> str:
+    """README's table of the numbered steps."""
+    rows = ["| step | script (`.bat`, `.sh`) | runs |", "|---|---|---|"]
+    for step in STEPS:
+        runs = "<br>".join(f"`{' '.join(command)}`" for command in step.commands)
+        rows.append(f"| {step.number} | **{step.name}**<br>`{step.sh_name}`<br>{step.note} | {runs} |")
+    return "\n".join(rows)

@@ -1,0 +1,189 @@
+"""`workspace clear`, `workspace undo`, `workspace status`: what lies on the long table, and putting it away.
+
+Nothing here deletes. `clear` moves frames, faces and models into the workspace's trash (one rename per folder), `undo`
+brings the newest box of the trash back; the videos `data_src.*`, `data_dst.*` and the results are never touched.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from core import console
+from core.errors import Cancelled, ConfirmationNeeded, MissingInput
+from core.files import move_to_trash, sync_folder, undo_last
+from core.options import Options, option
+from core.paths import Workspace
+from core.progress import Progress
+from mainscripts.workspace_state import WorkspaceState, look_at, next_step, table
+
+KEEP = ".gitkeep"
+"""Holds an empty folder of the skeleton in git."""
+
+
+def skeleton(workspace: Workspace) -> list[Path]:
+    """The folders of an empty workspace, in the order they are made."""
+    w = workspace
+    return [w.data_src, w.data_src_aligned, w.data_dst, w.data_dst_aligned, w.model]
+
+
+# -------------------------------------------------------------------------------------------------------------- clear
+
+
+@dataclass(kw_only=True)
+class ClearOptions(Options):
+    yes: bool = option(False, "Agree", ask=False, help="Clears without asking for the word.")
+
+
+@dataclass(frozen=True)
+class ClearReport:
+    """Where the folders went (None: there was nothing to clear)."""
+
+    box: Path | None
+
+
+def clear(workspace: Workspace, options: ClearOptions, progress: Progress) -> ClearReport:
+    """Moves frames, faces and models into the trash, after the user has typed the word `clear` (or gave `--yes`).
+
+    Raises:
+        ConfirmationNeeded: there is nobody to ask and `yes` is not set.
+        Cancelled: the word was not typed.
+    """
+    filled = [f for f in (workspace.data_src, workspace.data_dst, workspace.model) if _content(f)]
+    if not filled:
+        make_skeleton(workspace)
+        progress.say("The workspace is clear already.")
+        return ClearReport(None)
+    progress.say(f"This goes from {workspace.root} into its trash:")
+    for folder in filled:
+        progress.say(f"  {folder.name}: {describe(folder, is_model=folder == workspace.model)}")
+    progress.say("The videos data_src.*, data_dst.* and the results stay.")
+    if not options.yes:
+        _require_word("clear")
+    box = move_to_trash(workspace.trash, filled, "workspace clear")
+    make_skeleton(workspace)
+    progress.say(f"Moved to {box}. To bring everything back: workspace undo. To free the space: delete that folder.")
+    return ClearReport(box)
+
+
+def _require_word(word: str) -> None:
+    if not console.is_interactive():
+        raise ConfirmationNeeded("Nobody is here to agree, so nothing was moved.", "Repeat the command with --yes.")
+    try:
+        answer = console.read_line(f"Type {word} to go on: ")
+    except EOFError:
+        answer = ""
+    if answer.strip().casefold() != word:
+        raise Cancelled("Nothing was moved.")
+
+
+def make_skeleton(workspace: Workspace) -> None:
+    """Makes the folders of an empty workspace, with the files that hold them in git."""
+    for folder in skeleton(workspace):
+        folder.mkdir(parents=True, exist_ok=True)
+    for folder in (workspace.data_src_aligned, workspace.data_dst_aligned, workspace.model):
+        (folder / KEEP).touch()
+    sync_folder(workspace.root)
+
+
+def _content(folder: Path) -> bool:
+    """Whether anything but the skeleton lies in the folder."""
+    return any(name != KEEP for _, _, names in os.walk(folder) for name in names)
+
+
+def describe(folder: Path, is_model: bool = False) -> str:
+    """Count, size and age: "1,310 files, 1.2 GB", for models "3 models, 2.1 GB, newest saved 4 minutes ago"."""
+    files = size = 0
+    newest = 0.0
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            status = os.lstat(Path(parent) / name)
+            files, size, newest = files + (name != KEEP), size + status.st_size, max(newest, status.st_mtime)
+    if is_model:
+        models = sum(entry.is_dir() for entry in folder.iterdir())
+        return f"{models} model{'s' * (models != 1)}, {in_bytes(size)}, newest file {_age(time.time() - newest)} old"
+    return f"{files:,} file{'s' * (files != 1)}, {in_bytes(size)}"
+
+
+def in_bytes(size: float) -> str:
+    """12345678 -> "12.3 MB"."""
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if size < 1000:
+            return f"{size:.0f} bytes" if unit == "bytes" else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} TB"
+
+
+def _age(seconds: float) -> str:
+    for unit, length in (("day", 86400), ("hour", 3600), ("minute", 60)):
+        if seconds >= length:
+            count = int(seconds / length)
+            return f"{count} {unit}{'s' * (count != 1)}"
+    return "less than a minute"
+
+
+# --------------------------------------------------------------------------------------------------------------- undo
+
+
+@dataclass(kw_only=True)
+class UndoOptions(Options):
+    pass
+
+
+def undo(workspace: Workspace, options: UndoOptions, progress: Progress) -> list[Path]:
+    """Brings back what the newest box of the trash holds; what lies in the way stays, and what it blocks is named.
+
+    Returns:
+        The paths that are back.
+
+    Raises:
+        MissingInput: the trash is empty.
+    """
+    del options
+    for folder in (workspace.data_src, workspace.data_dst, workspace.model):
+        if folder.is_dir() and not folder.is_symlink() and not _content(folder):
+            _remove_empty(folder)
+    try:
+        restored = undo_last(workspace.trash)
+    finally:
+        make_skeleton(workspace)
+    for path in restored:
+        progress.say(f"Back: {path}")
+    if not restored:
+        raise MissingInput(
+            "Nothing could be brought back: newer files lie in every place.",
+            f"Move them away, or take what you need out of {workspace.trash} by hand.",
+        )
+    return restored
+
+
+def _remove_empty(folder: Path) -> None:
+    """Removes a folder of the skeleton that holds nothing but its `.gitkeep` files."""
+    for parent, folders, names in os.walk(folder, topdown=False):
+        for name in names:
+            (Path(parent) / name).unlink()
+        for name in folders:
+            (Path(parent) / name).rmdir()
+    folder.rmdir()
+
+
+# ------------------------------------------------------------------------------------------------------------- status
+
+
+@dataclass(kw_only=True)
+class StatusOptions(Options):
+    json: bool = option(False, "JSON", ask=False, help="Prints one JSON object instead of the table.")
+
+
+def status(workspace: Workspace, options: StatusOptions, progress: Progress) -> WorkspaceState:
+    """Says what the workspace holds, what does not fit together, and which step comes next. Changes nothing."""
+    state = look_at(workspace, progress)
+    if options.json:
+        progress.say(json.dumps(asdict(state) | {"next_step": next_step(state)}, ensure_ascii=False, default=str))
+    else:
+        for line in table(state):
+            progress.say(line)
+    return state
