@@ -113,6 +113,11 @@ def log_only(text: str) -> None:
         _log.flush()
 
 
+def show_only(text: str) -> None:
+    """Writes to standard output without logging it: long output meant for another program."""
+    tqdm.write(text, file=sys.stdout)
+
+
 _KEY_NAMES = {"\r": "enter", "\n": "enter", " ": "space", "\x1b": "escape"}
 
 

@@ -145,12 +145,13 @@ def _prefilter(
 ) -> tuple[NDArray, NDArray]:
     """Remove what the output cannot hold: block means of whole pixels first (fast), then a Gaussian.
 
-    Together they have the variance ((shrink - 1) / 2)^2 per axis, in from-pixels, of the usual Gaussian prefilter; the
-    block means of n pixels bring (n^2 - 1) / 12 of it.
+    Together they have the variance 0.2 (shrink^2 - 1) per axis, in from-pixels, of which block means of n pixels bring
+    (n^2 - 1) / 12. Of stripes one output pixel wide (light and dark together), which would show as moire, at most a tenth
+    is left from a shrink of 2 on; stripes four output pixels wide keep four fifths of their contrast.
     """
     blocks = [max(1, int(factor / 2)) for factor in shrink]
     sigmas = [
-        math.sqrt(max(0.0, ((max(1.0, factor) - 1) / 2) ** 2 - (n * n - 1) / 12)) / n
+        math.sqrt(max(0.0, 0.2 * (factor * factor - 1) - (n * n - 1) / 12)) / n
         for factor, n in zip(shrink, blocks, strict=True)
     ]
     if max(blocks) > 1:

@@ -1,8 +1,8 @@
 """Where a head looks, told from its landmarks in the aligned picture.
 
 The mean head (landmarks.POSE_POINTS) is seen by a pinhole camera whose focal length is the side of the picture and
-whose axis goes through its center; rotation and place are those that bring 33 of its points nearest to the landmarks. All
-faces are solved together: a start from the best affine camera, then damped Gauss-Newton steps.
+whose axis goes through its center; rotation and place are those that bring 33 of its points nearest to the landmarks.
+All faces are solved together: a start from the best affine camera, then damped Gauss-Newton steps.
 
 Source: spec faces-and-formats 2.6.
 """
