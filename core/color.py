@@ -1,0 +1,321 @@
+"""Color: statistics of a picture's colors, and moving one picture's colors onto another.
+
+Pictures are (H, W, 3) BGR float32 in [0, 1], display-referred sRGB; masks are (H, W) weights in [0, 1].
+
+| mode | what it matches | in | how it moves a color |
+|---|---|---|---|
+| rct | mean and deviation of each channel | Lab | gain and offset per channel |
+| lct | mean and covariance, symmetric square roots | BGR | one 3 x 4 matrix |
+| mkl | mean and covariance, least movement (Monge-Kantorovich) | BGR | one 3 x 4 matrix |
+| idt | the whole distribution, along random axes | BGR | a 17^3 lattice of colors |
+| sot | the whole distribution, pixel by pixel | BGR | a smooth field added to the picture |
+
+A transfer is fitted once and applied as often as wanted: `fit_color_transfer(...)` gives a `ColorTransform`, and
+`transform.apply(picture)` is pure. Only colors under the masks are measured; every pixel is changed. Floors keep a flat
+or nearly gray picture from blowing up, and `GAIN_RANGE` bounds how much contrast a transfer may add or take.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import cv2
+import numpy as np
+
+from core.color_transport import fit_distribution_lattice, fit_transport_field, look_up_lattice
+from core.errors import BadOption
+
+COLOR_TRANSFER_MODES = ("none", "rct", "lct", "mkl", "idt", "sot")
+
+GAIN_RANGE = (0.3, 3.0)
+"""Least and most contrast gain of a transfer along any color axis."""
+
+LAB_DEVIATION_FLOOR = 0.1
+"""A Lab channel (0..100) that varies less is treated as varying this much."""
+
+COVARIANCE_FLOOR = 1e-5
+"""Added to the diagonal of BGR covariances (colors in [0, 1])."""
+
+THUMBNAIL_SIDE = 64
+"""Side of the pictures that idt and sot are fitted on."""
+
+
+@dataclass(frozen=True)
+class LabStatistics:
+    """Mean and population standard deviation of L (0..100), a and b (about -108..98); both float64 (3,)."""
+
+    mean: np.ndarray
+    std: np.ndarray
+
+
+@dataclass(frozen=True)
+class ColorStatistics:
+    """Mean (3,) and covariance (3, 3), divided by the weight, of BGR in [0, 1]; float64."""
+
+    mean: np.ndarray
+    covariance: np.ndarray
+
+
+class ColorTransform(Protocol):
+    """A fitted color transfer."""
+
+    def apply(self, image: np.ndarray, thumbnail_to_image: np.ndarray | None = None) -> np.ndarray:
+        """Changes the colors of (H, W, 3) BGR float32 in [0, 1]; a new array of the same kind.
+
+        Args:
+            thumbnail_to_image: (2, 3) matrix from the picture the transfer was fitted on to `image`, in pixels. Only
+                a transfer that depends on the place (sot) reads it; None: both show the same square.
+        """
+        ...
+
+
+def bgr_to_lab(image: np.ndarray) -> np.ndarray:
+    """BGR float32 in [0, 1] (clamped) -> CIE Lab float32, D65: L 0..100, a and b about -108..98."""
+    return cv2.cvtColor(np.ascontiguousarray(image, np.float32), cv2.COLOR_BGR2Lab)
+
+
+def lab_to_bgr(lab: np.ndarray) -> np.ndarray:
+    """CIE Lab float32 -> BGR float32, clamped to [0, 1]."""
+    return np.clip(cv2.cvtColor(lab, cv2.COLOR_Lab2BGR), 0.0, 1.0)
+
+
+def shift_hsv(image: np.ndarray, hue_degrees: float, saturation: float, value: float) -> np.ndarray:
+    """Turns the hue and adds to saturation and value (both clipped to [0, 1]).
+
+    Args:
+        image: (H, W, 3) BGR float32 in [0, 1].
+        hue_degrees: any angle; 120 makes red green.
+        saturation: added, -1..1.
+        value: added, -1..1.
+
+    Returns: as `image`.
+    """
+    hsv = cv2.cvtColor(image, cv2.COLOR_BGR2HSV)
+    hsv[..., 0] = (hsv[..., 0] + hue_degrees) % 360.0
+    hsv[..., 1] = np.clip(hsv[..., 1] + saturation, 0.0, 1.0)
+    hsv[..., 2] = np.clip(hsv[..., 2] + value, 0.0, 1.0)
+    return np.clip(cv2.cvtColor(hsv, cv2.COLOR_HSV2BGR), 0.0, 1.0)
+
+
+def lab_statistics(image: np.ndarray, mask: np.ndarray | None = None) -> LabStatistics:
+    """Lab mean and deviation of the pixels under `mask` (all of them without one, or where it is empty)."""
+    values, weights = _weighted_pixels(bgr_to_lab(image), mask)
+    mean = weights @ values
+    return LabStatistics(mean, np.sqrt(weights @ (values - mean) ** 2))
+
+
+def color_statistics(image: np.ndarray, mask: np.ndarray | None = None) -> ColorStatistics:
+    """BGR mean and covariance of the pixels under `mask` (all of them without one, or where it is empty)."""
+    values, weights = _weighted_pixels(image, mask)
+    mean = weights @ values
+    centered = values - mean
+    return ColorStatistics(mean, (centered * weights[:, None]).T @ centered)
+
+
+def _weighted_pixels(image: np.ndarray, mask: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    """((N, 3) float64 values, (N,) float64 weights with sum 1), without pixels of no weight."""
+    values = image.reshape(-1, 3).astype(np.float64)
+    if mask is not None:
+        weights = mask.reshape(-1).astype(np.float64)
+        total = weights.sum()
+        if total > 0.0:
+            inside = weights > 0.0
+            return values[inside], weights[inside] / total
+    return values, np.full(len(values), 1.0 / len(values))
+
+
+@dataclass(frozen=True)
+class ReinhardTransform:
+    """Lab' = Lab * gain + offset per channel; L clipped to [0, 100], a and b to [-127, 127]."""
+
+    gain: np.ndarray
+    offset: np.ndarray
+
+    def apply(self, image: np.ndarray, thumbnail_to_image: np.ndarray | None = None) -> np.ndarray:
+        lab = bgr_to_lab(image)
+        moved = lab * self.gain.astype(np.float32) + self.offset.astype(np.float32)
+        np.clip(moved[..., 0], 0.0, 100.0, out=moved[..., 0])
+        np.clip(moved[..., 1:], -127.0, 127.0, out=moved[..., 1:])
+        return lab_to_bgr(moved)
+
+
+@dataclass(frozen=True)
+class MatrixTransform:
+    """BGR' = matrix[:, :3] BGR + matrix[:, 3], clipped to [0, 1]; matrix (3, 4) float64."""
+
+    matrix: np.ndarray
+
+    def apply(self, image: np.ndarray, thumbnail_to_image: np.ndarray | None = None) -> np.ndarray:
+        return np.clip(cv2.transform(np.ascontiguousarray(image, np.float32), self.matrix), 0.0, 1.0)
+
+
+@dataclass(frozen=True)
+class LatticeTransform:
+    """Each color goes where a lattice (n, n, n, 3) of colors sends it, trilinear in between."""
+
+    lattice: np.ndarray
+
+    def apply(self, image: np.ndarray, thumbnail_to_image: np.ndarray | None = None) -> np.ndarray:
+        return np.clip(look_up_lattice(self.lattice, image), 0.0, 1.0)
+
+
+@dataclass(frozen=True)
+class FieldTransform:
+    """A smooth field (h, w, 3) of color differences, enlarged to the picture and added."""
+
+    field: np.ndarray
+
+    def apply(self, image: np.ndarray, thumbnail_to_image: np.ndarray | None = None) -> np.ndarray:
+        height, width = image.shape[:2]
+        if thumbnail_to_image is None:
+            added = cv2.resize(self.field, (width, height), interpolation=cv2.INTER_LINEAR)
+        else:
+            added = cv2.warpAffine(
+                self.field, thumbnail_to_image, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+            )
+        return np.clip(image + added, 0.0, 1.0)
+
+
+def fit_reinhard(source: LabStatistics, target: LabStatistics) -> ReinhardTransform:
+    """Lab gains and offsets that give `source` the mean and deviation of `target`.
+
+    Source: Reinhard, Ashikhmin, Gooch, Shirley, "Color Transfer between Images", 2001, in CIE Lab; spec
+    samples-and-colour 8.2 (the gain is deviation wanted over deviation had).
+    """
+    floor = LAB_DEVIATION_FLOOR
+    gain = np.clip(np.maximum(target.std, floor) / np.maximum(source.std, floor), *GAIN_RANGE)
+    return ReinhardTransform(gain, target.mean - gain * source.mean)
+
+
+def fit_linear(source: ColorStatistics, target: ColorStatistics) -> MatrixTransform:
+    """Matrix that takes mean and covariance of `source` to those of `target` by symmetric square roots.
+
+    Source: spec samples-and-colour 8.3: y = Q_B Q_A^-1 (x - mean_A) + mean_B with Q = sqrt(C).
+    """
+    wanted = _matrix_power(_floored(target), 0.5)
+    return _around_means(wanted @ _matrix_power(_floored(source), -0.5), source, target)
+
+
+def fit_monge_kantorovich(source: ColorStatistics, target: ColorStatistics) -> MatrixTransform:
+    """The symmetric matrix that takes `source` to `target` moving colors as little as possible.
+
+    Source: Pitie and Kokaram, "The linear Monge-Kantorovitch linear colour mapping", 2007:
+    T = A^-1/2 (A^1/2 B A^1/2)^1/2 A^-1/2.
+    """
+    root = _matrix_power(_floored(source), 0.5)
+    inverse_root = _matrix_power(_floored(source), -0.5)
+    return _around_means(
+        inverse_root @ _matrix_power(root @ _floored(target) @ root, 0.5) @ inverse_root, source, target
+    )
+
+
+def _floored(statistics: ColorStatistics) -> np.ndarray:
+    return statistics.covariance + COVARIANCE_FLOOR * np.eye(3)
+
+
+def _matrix_power(symmetric: np.ndarray, exponent: float) -> np.ndarray:
+    """Power of a symmetric positive definite matrix."""
+    values, vectors = np.linalg.eigh(symmetric)
+    return (vectors * np.maximum(values, 1e-12) ** exponent) @ vectors.T
+
+
+def _around_means(linear: np.ndarray, source: ColorStatistics, target: ColorStatistics) -> MatrixTransform:
+    left, gains, right = np.linalg.svd(linear)
+    bounded = (left * np.clip(gains, *GAIN_RANGE)) @ right
+    return MatrixTransform(np.column_stack([bounded, target.mean - bounded @ source.mean]))
+
+
+def reinhard_transfer(image: np.ndarray, target: LabStatistics, source: LabStatistics | None = None) -> np.ndarray:
+    """Gives `image` the Lab mean and deviation `target`; `source` are its own where they are known already."""
+    return fit_reinhard(source or lab_statistics(image), target).apply(image)
+
+
+def linear_color_transfer(
+    image: np.ndarray, target: ColorStatistics, source: ColorStatistics | None = None
+) -> np.ndarray:
+    """Gives `image` the BGR mean and covariance `target` by `fit_linear`."""
+    return fit_linear(source or color_statistics(image), target).apply(image)
+
+
+def monge_kantorovich_transfer(
+    image: np.ndarray, target: ColorStatistics, source: ColorStatistics | None = None
+) -> np.ndarray:
+    """Gives `image` the BGR mean and covariance `target` by `fit_monge_kantorovich`."""
+    return fit_monge_kantorovich(source or color_statistics(image), target).apply(image)
+
+
+def fit_color_transfer(
+    mode: str,
+    image: np.ndarray,
+    reference: np.ndarray,
+    image_mask: np.ndarray | None = None,
+    reference_mask: np.ndarray | None = None,
+    rng: np.random.Generator | None = None,
+) -> ColorTransform:
+    """Finds how to give `image` the colors of `reference`; the two may differ in size.
+
+    Args:
+        mode: one of `COLOR_TRANSFER_MODES` but "none".
+        image: (H, W, 3) BGR float32 in [0, 1]; for idt and sot every pixel costs time: about 64 x 64 is right.
+        reference: as `image`.
+        image_mask: (H, W) in [0, 1]; which pixels of `image` are measured.
+        reference_mask: the same for `reference`.
+        rng: random directions of idt and sot; None: a fixed seed.
+
+    Raises:
+        BadOption: no such mode.
+    """
+    if mode == "rct":
+        return fit_reinhard(lab_statistics(image, image_mask), lab_statistics(reference, reference_mask))
+    if mode in ("lct", "mkl"):
+        fit = fit_linear if mode == "lct" else fit_monge_kantorovich
+        return fit(color_statistics(image, image_mask), color_statistics(reference, reference_mask))
+    chance = rng or np.random.default_rng(0)
+    if mode == "idt":
+        return LatticeTransform(
+            fit_distribution_lattice(_pixels(image, image_mask), _pixels(reference, reference_mask), chance)
+        )
+    if mode == "sot":
+        weight = np.ones(image.shape[:2], np.float32) if image_mask is None else image_mask
+        return FieldTransform(fit_transport_field(image, weight, _pixels(reference, reference_mask), chance))
+    raise BadOption(f"A color transfer is one of {', '.join(COLOR_TRANSFER_MODES)}. Received: {mode}.")
+
+
+def _pixels(image: np.ndarray, mask: np.ndarray | None) -> np.ndarray:
+    """(N, 3) float32 colors where the mask is at least one half; all of them without a mask or where none is."""
+    if mask is not None:
+        inside = image[mask >= 0.5]
+        if len(inside):
+            return inside
+    return image.reshape(-1, 3)
+
+
+def color_transfer(
+    mode: str,
+    image: np.ndarray,
+    reference: np.ndarray,
+    image_mask: np.ndarray | None = None,
+    reference_mask: np.ndarray | None = None,
+    rng: np.random.Generator | None = None,
+) -> np.ndarray:
+    """Gives a square-ish `image` the colors of `reference`; arguments as `fit_color_transfer`, and mode "none".
+
+    rct, lct and mkl measure every pixel; idt and sot are fitted on thumbnails (`THUMBNAIL_SIDE`).
+
+    Returns: (H, W, 3) float32 in [0, 1], a new array.
+    """
+    if mode == "none":
+        return image.copy()
+    if mode in ("idt", "sot"):
+        image_mask = None if image_mask is None else _thumbnail(image_mask)
+        reference_mask = None if reference_mask is None else _thumbnail(reference_mask)
+        small, small_reference = _thumbnail(image), _thumbnail(reference)
+        return fit_color_transfer(mode, small, small_reference, image_mask, reference_mask, rng).apply(image)
+    return fit_color_transfer(mode, image, reference, image_mask, reference_mask, rng).apply(image)
+
+
+def _thumbnail(image: np.ndarray) -> np.ndarray:
+    if max(image.shape[:2]) <= THUMBNAIL_SIDE:
+        return image
+    return cv2.resize(image, (THUMBNAIL_SIDE, THUMBNAIL_SIDE), interpolation=cv2.INTER_AREA)

@@ -1,0 +1,122 @@
+"""Named NumPy arrays in one block of memory that several processes see: nothing is copied, nothing is pickled.
+
+arrays = SharedArrays.create({"images": ((8, 96, 96, 3), "uint8"), "ready": ((8,), "uint8")})
+worker_process(arrays.handle)           # in the worker: SharedArrays.attach(handle)["images"]
+arrays.close()                          # the creator's close also gives the memory back to the system
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from multiprocessing.shared_memory import SharedMemory
+
+import numpy as np
+
+from core.errors import FaceLoomError
+
+Layout = Mapping[str, tuple[tuple[int, ...], str]]
+"""Name of an array -> (shape, name of its type)."""
+
+_ALIGNMENT = 64
+
+
+@dataclass(frozen=True)
+class SharedHandle:
+    """What another process needs to see the arrays."""
+
+    block: str
+    layout: dict[str, tuple[tuple[int, ...], str]]
+
+
+class SharedArrays:
+    """Arrays by name; zero when created. `SharedArrays.private` makes the same thing for one process."""
+
+    def __init__(self, block: SharedMemory | None, layout: Layout, owner: bool) -> None:
+        self._block = block
+        self._owner = owner
+        self._layout = {name: (tuple(shape), kind) for name, (shape, kind) in layout.items()}
+        self._arrays: dict[str, np.ndarray] = {}
+        offset = 0
+        for name, (shape, kind) in self._layout.items():
+            if block is None:
+                self._arrays[name] = np.zeros(shape, kind)
+            else:
+                self._arrays[name] = np.ndarray(shape, kind, buffer=block.buf, offset=offset)
+                offset += _padded_bytes(shape, kind)
+
+    @classmethod
+    def create(cls, layout: Layout) -> SharedArrays:
+        """Takes memory from the system.
+
+        Raises:
+            FaceLoomError: the system has not that much shared memory.
+        """
+        size = layout_bytes(layout)
+        room = shared_memory_room()
+        if room is not None and size > room:
+            raise FaceLoomError(
+                f"{size >> 20} MB of shared memory are needed and {room >> 20} MB are free.",
+                "Use a smaller batch or fewer workers, or give the container more (docker run --shm-size 8g).",
+            )
+        return cls(SharedMemory(create=True, size=max(1, size)), layout, owner=True)
+
+    @classmethod
+    def private(cls, layout: Layout) -> SharedArrays:
+        """Arrays of this process alone."""
+        return cls(None, layout, owner=True)
+
+    @classmethod
+    def attach(cls, handle: SharedHandle) -> SharedArrays:
+        """The arrays another process created."""
+        return cls(SharedMemory(handle.block), handle.layout, owner=False)
+
+    @property
+    def handle(self) -> SharedHandle:
+        """What `attach` needs. Only for arrays that are shared."""
+        if self._block is None:
+            raise ValueError("These arrays belong to one process.")
+        return SharedHandle(self._block.name, self._layout)
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        return self._arrays[name]
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._arrays
+
+    def close(self) -> None:
+        """Lets go of the memory; the creator also gives it back to the system. May be called again."""
+        self._arrays.clear()
+        block, self._block = self._block, None
+        if block is None:
+            return
+        if self._owner:
+            with contextlib.suppress(FileNotFoundError):
+                block.unlink()
+        # A view somebody still holds keeps the mapping alive; the system frees it with the process.
+        with contextlib.suppress(BufferError):
+            block.close()
+
+
+def layout_bytes(layout: Layout) -> int:
+    """How much memory a layout takes."""
+    return sum(_padded_bytes(shape, kind) for shape, kind in layout.values())
+
+
+def _padded_bytes(shape: tuple[int, ...], kind: str) -> int:
+    size = int(np.prod(shape, dtype=np.int64)) * np.dtype(kind).itemsize
+    return -(-size // _ALIGNMENT) * _ALIGNMENT
+
+
+def shared_memory_room() -> int | None:
+    """Bytes of shared memory that are free where the system has a separate limit (Linux); None: no such limit."""
+    if not sys.platform.startswith("linux"):
+        return None
+    try:
+        state = os.statvfs("/dev/shm")
+    except OSError:
+        return None
+    return state.f_bavail * state.f_frsize

@@ -1,0 +1,202 @@
+"""Worker processes that build batches into shared memory; only numbers travel, as short JSON messages over pipes.
+
+A worker that dies is noticed at once (the system reports it like a message), replaced, and its batches are given to its
+successor. Workers ignore Ctrl-C, end when told to, and end by themselves when the parent is gone. They import no neural
+framework.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import multiprocessing
+import signal
+import time
+import traceback
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import SpawnProcess
+
+import cv2
+
+from core.errors import FaceLoomError, ToolFailed
+from core.shared_arrays import SharedArrays, SharedHandle
+from samplelib.batch_builder import BatchBuilder, BatchPlan, Problem
+
+MOST_RESTARTS = 3
+_STOP = b"stop"
+_PARENT_CHECK_SECONDS = 10.0
+_STOP_SECONDS = 2.0
+
+
+@dataclass(frozen=True)
+class BuiltBatch:
+    """A worker's answer: which batch is ready in which slot, and the faces it had to leave out."""
+
+    iteration: int
+    slot: int
+    problems: list[Problem]
+
+
+@dataclass
+class _Worker:
+    process: SpawnProcess
+    pipe: Connection
+    open_jobs: dict[int, int] = field(default_factory=dict)  # iteration -> slot
+
+
+class BatchWorkers:
+    """A group of worker processes.
+
+    Args:
+        count: how many, at least 1.
+        plan: what they build.
+        caches: shared storage of the prepared faces, one per pool.
+        batches: shared storage of the batches.
+    """
+
+    def __init__(self, count: int, plan: BatchPlan, caches: list[SharedHandle], batches: SharedHandle) -> None:
+        self._arguments = (plan, caches, batches)
+        self._restarts = 0
+        self._workers = [self._start() for _ in range(count)]
+
+    def _start(self) -> _Worker:
+        context = multiprocessing.get_context("spawn")
+        here, there = context.Pipe()
+        process = context.Process(
+            target=_run_worker, args=(there, *self._arguments), name="faceloom-samples", daemon=True
+        )
+        with _interrupts_held_back():
+            process.start()
+        there.close()
+        return _Worker(process, here)
+
+    @property
+    def process_ids(self) -> list[int]:
+        """The workers that are running now."""
+        return [worker.process.pid for worker in self._workers if worker.process.pid is not None]
+
+    def submit(self, iteration: int, slot: int) -> None:
+        """Asks the least busy worker for a batch."""
+        worker = min(self._workers, key=lambda candidate: len(candidate.open_jobs))
+        self._give(worker, iteration, slot)
+
+    def _give(self, worker: _Worker, iteration: int, slot: int) -> None:
+        worker.open_jobs[iteration] = slot
+        # A worker that has just died is replaced by `collect`, which hands its jobs on.
+        with contextlib.suppress(OSError):
+            worker.pipe.send_bytes(json.dumps({"iteration": iteration, "slot": slot}).encode())
+
+    def collect(self, timeout_seconds: float) -> list[BuiltBatch]:
+        """Waits until something has happened, at most so long; returns the batches that got ready.
+
+        Raises:
+            ToolFailed: workers died `MOST_RESTARTS` times and one died again.
+            FaceLoomError: a worker found that the work cannot go on.
+            RuntimeError: a worker met a fault of ours; carries its traceback.
+        """
+        signs: dict[object, _Worker] = {}
+        for worker in self._workers:
+            signs[worker.pipe] = worker
+            signs[worker.process.sentinel] = worker
+        happened = wait(list(signs), timeout_seconds)  # type: ignore[arg-type]
+        built: list[BuiltBatch] = []
+        for worker in {id(signs[sign]): signs[sign] for sign in happened}.values():
+            built += self._read(worker)
+            if not worker.process.is_alive():
+                self._replace(worker)
+        return built
+
+    def _read(self, worker: _Worker) -> list[BuiltBatch]:
+        built = []
+        with contextlib.suppress(EOFError, OSError):
+            while worker.pipe.poll():
+                message = json.loads(worker.pipe.recv_bytes())
+                if "fault" in message:
+                    raise RuntimeError(f"A sample worker met a fault:\n{message['fault']}")
+                if "what" in message:
+                    raise FaceLoomError(message["what"], message["remedy"])
+                slot = worker.open_jobs.pop(message["iteration"])
+                problems = [Problem(**problem) for problem in message["problems"]]
+                built.append(BuiltBatch(message["iteration"], slot, problems))
+        return built
+
+    def _replace(self, dead: _Worker) -> None:
+        exit_code = dead.process.exitcode
+        _end(dead)
+        self._restarts += 1
+        if self._restarts > MOST_RESTARTS:
+            batches = ", ".join(str(iteration) for iteration in dead.open_jobs)
+            raise ToolFailed(
+                "Preparing samples",
+                f"workers died {self._restarts} times, the last with exit code {exit_code} at batch {batches}.",
+                "Usually memory ran out: use fewer workers or a smaller sample cache. Then run the same step again.",
+            )
+        fresh = self._start()
+        self._workers[self._workers.index(dead)] = fresh
+        for iteration, slot in dead.open_jobs.items():
+            self._give(fresh, iteration, slot)
+
+    def close(self) -> None:
+        """Ends all workers, whatever they are doing; returns when they are gone."""
+        for worker in self._workers:
+            with contextlib.suppress(OSError):
+                worker.pipe.send_bytes(_STOP)
+        deadline = time.monotonic() + _STOP_SECONDS
+        for worker in self._workers:
+            worker.process.join(max(0.0, deadline - time.monotonic()))
+            _end(worker)
+        self._workers = []
+
+
+def _end(worker: _Worker) -> None:
+    """Makes sure that a worker is gone and nothing of it is left."""
+    if worker.process.is_alive():
+        worker.process.terminate()
+        worker.process.join(_STOP_SECONDS)
+    if worker.process.is_alive():
+        worker.process.kill()
+        worker.process.join()
+    worker.process.close()
+    worker.pipe.close()
+
+
+@contextlib.contextmanager
+def _interrupts_held_back() -> Iterator[None]:
+    """A process started meanwhile begins with Ctrl-C blocked, so that it cannot be hit while it is still importing."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _run_worker(pipe: Connection, plan: BatchPlan, caches: list[SharedHandle], batches: SharedHandle) -> None:
+    """A worker's life: take a job, build it, say so, until told to stop or the parent is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    cv2.setNumThreads(1)
+    storage = SharedArrays.attach(batches)
+    builder = BatchBuilder(plan, [SharedArrays.attach(handle) for handle in caches])
+    # A closed pipe means that the parent is gone.
+    with contextlib.suppress(EOFError, OSError):
+        while True:
+            if not pipe.poll(_PARENT_CHECK_SECONDS):
+                continue
+            request = pipe.recv_bytes()
+            if request == _STOP:
+                break
+            pipe.send_bytes(json.dumps(_answer(builder, storage, json.loads(request))).encode())
+
+
+def _answer(builder: BatchBuilder, storage: SharedArrays, job: dict[str, int]) -> dict[str, object]:
+    try:
+        problems = builder.build(job["iteration"], storage, job["slot"])
+    except FaceLoomError as problem:
+        return {"what": problem.what, "remedy": problem.remedy}
+    except Exception:
+        return {"fault": traceback.format_exc()}
+    return {"iteration": job["iteration"], "problems": [asdict(problem) for problem in problems]}

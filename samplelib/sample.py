@@ -1,0 +1,99 @@
+"""One face of a faceset: where it lies and what its record says. It holds no pixels; 100,000 of them fit in memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from core.errors import BrokenFile, NotAFace
+from core.geometry import transform_points
+from core.images import decode_image, decode_png_mask, to_uint8
+from core.jpeg import marked_records, read_segments
+from facelib.masks import hull_mask
+from facelib.metadata import FaceMetadata
+from facelib.pose import Pose, estimate_pose
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """A stored face.
+
+    Attributes:
+        path: the file its bytes are in.
+        metadata: its record.
+        side: width and height of the stored picture, pixels.
+        offset: where its JPEG begins in the file, bytes.
+        length: how many bytes it has; None: to the end of the file.
+    """
+
+    path: Path
+    metadata: FaceMetadata
+    side: int
+    offset: int = 0
+    length: int | None = None
+
+    def jpeg(self) -> bytes:
+        """The JPEG as stored. BrokenFile where it cannot be read."""
+        try:
+            with open(self.path, "rb") as stream:
+                stream.seek(self.offset)
+                return stream.read(-1 if self.length is None else self.length)
+        except OSError as problem:
+            raise BrokenFile(self.path, f"cannot be read ({problem.strerror}).") from problem
+
+    def image(self) -> np.ndarray:
+        """The picture: (side, side, 3) BGR uint8. BrokenFile where it does not decode to that."""
+        image = to_uint8(decode_image(self.jpeg(), self.path))
+        if image.shape != (self.side, self.side, 3):
+            height, width = image.shape[:2]
+            raise BrokenFile(self.path, f"it decodes to {width} x {height} pixels instead of {self.side} a side.")
+        return image
+
+    def mask(self, side: int | None = None) -> np.ndarray:
+        """Where the face is, drawn for a picture of `side` pixels (None: as stored): (side, side) float32 in [0, 1].
+
+        The applied mask, soft edges and all, where the record has one; else the hull of the landmarks.
+        """
+        side = side or self.side
+        if self.metadata.xseg_mask is None:
+            return hull_mask(self.landmarks_at(side), side, side, self.metadata.brow_lift)
+        mask = decode_png_mask(self.metadata.xseg_mask, self.path)
+        if mask.shape != (side, side):
+            method = cv2.INTER_AREA if mask.shape[0] > side else cv2.INTER_CUBIC
+            mask = np.clip(cv2.resize(mask, (side, side), interpolation=method), 0.0, 1.0)
+        return mask
+
+    def landmarks_at(self, side: int) -> np.ndarray:
+        """The landmarks when the stored square is resized to `side` pixels: (68, 2) float32."""
+        return transform_points(self.metadata.landmarks, resize_matrix(self.side, side))
+
+    def pose(self) -> Pose:
+        """Where the head looks, radians."""
+        return estimate_pose(self.metadata.landmarks, self.side)
+
+
+def open_sample(path: Path) -> Sample:
+    """Reads the head of a face file.
+
+    Raises:
+        NotAFace: a sound picture without a face record.
+        BrokenFile: damaged, not square, or a record that breaks the rules.
+    """
+    head = read_segments(path)
+    records = marked_records(head, path)
+    if "JSON" not in records:
+        raise NotAFace(f"{path}: this picture carries no face record.", "Extract faces first, or leave it out.")
+    metadata = FaceMetadata.from_json(records["JSON"], path, records.get("MASK"))
+    if head.width != head.height:
+        raise BrokenFile(path, f"a face is square, and this is {head.width} x {head.height} pixels.")
+    return Sample(path, metadata, head.width)
+
+
+def resize_matrix(from_side: int, to_side: int) -> np.ndarray:
+    """What resizing a square picture does to its points: float64 (2, 3). The picture's outer edges stay in place."""
+    factor = to_side / from_side
+    shift = (factor - 1.0) / 2.0
+    return np.array([[factor, 0.0, shift], [0.0, factor, shift]])
