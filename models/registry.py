@@ -1,0 +1,186 @@
+"""Which models there are: the classes this program knows, and the trained ones in a model folder.
+
+A model lies in `<model folder>/<name>_<Class>`. The class is the end of the folder's name, so a name may hold `_` and
+any letters of any script. Neural frameworks load only when a model is built.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from core.errors import BadOption, BrokenFile, MissingInput
+from core.options import Options, resolve
+
+if TYPE_CHECKING:
+    from models.base import SwapModel
+
+MODEL_CLASSES = ("Quick96",)
+"""The class words, as on the command line and in folder names."""
+
+_FORBIDDEN = set('/\\:*?"<>|')
+_RESERVED = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10))}
+_LONGEST_NAME = 120  # bytes; leaves room for the class and for what is written beside a folder
+
+
+@dataclass(frozen=True)
+class SavedModel:
+    """A trained model.
+
+    Attributes:
+        name: as the user gave it.
+        class_name: one of MODEL_CLASSES.
+        folder: where it lies.
+        iteration: of the last save; None when its figures cannot be read.
+        saved_at: time of the last save.
+    """
+
+    name: str
+    class_name: str
+    folder: Path
+    iteration: int | None
+    saved_at: datetime
+
+
+def model_classes() -> dict[str, type[SwapModel]]:
+    """Class word -> class. Loads the neural framework."""
+    from models.quick96 import Quick96
+
+    return {Quick96.name: Quick96}
+
+
+def options_class(class_name: str) -> type[Options]:
+    """The settings a model of this class remembers. Loads no neural framework."""
+    from models.quick96_options import Quick96Options
+
+    return {"Quick96": Quick96Options}[class_name]
+
+
+def build_model(
+    class_name: str, values: Mapping[str, Any], *, device: str = "auto", precision: str = "fp32", seed: int = 0
+) -> SwapModel:
+    """Builds a model with weights drawn from the seed.
+
+    Args:
+        values: its settings by name; what is not there takes its default.
+
+    Raises:
+        BadOption: a class, value, device or precision that does not exist.
+        FaceLoomError: the device cannot be used.
+    """
+    if class_name not in MODEL_CLASSES:
+        raise BadOption(f"A model class is one of {', '.join(MODEL_CLASSES)}. Received: {class_name}.")
+    build: Any = model_classes()[class_name]
+    model: SwapModel = build(resolve(options_class(class_name), values), device=device, precision=precision, seed=seed)
+    return model
+
+
+def load_model(saved: SavedModel, *, device: str = "auto", precision: str = "fp32") -> tuple[SwapModel, list[str]]:
+    """Builds a trained model for use, without its optimizer.
+
+    Returns:
+        The model, and what the user should hear about its checkpoint.
+
+    Raises:
+        BrokenFile, FaceLoomError: its checkpoint cannot be used; the sentence says how to go on.
+    """
+    from models.checkpoint import CheckpointStore, load_weights
+
+    found = CheckpointStore(saved.folder).read(without=("optimizer",))
+    if found is None:
+        raise MissingInput(f"The model in {saved.folder} was never saved.", "Train it first (step 6).")
+    values = _known_values(saved.class_name, found.state.options)
+    model = build_model(saved.class_name, values, device=device, precision=precision)
+    load_weights(model, found, [part for part in model.part_names if part != "optimizer"])
+    return model, list(found.notes)
+
+
+def _known_values(class_name: str, saved: Mapping[str, Any]) -> dict[str, Any]:
+    names = options_class(class_name).__dataclass_fields__
+    return {name: value for name, value in saved.items() if name in names}
+
+
+def check_name(text: str) -> str:
+    """A model's name as it will be used: composed Unicode, without blanks around it.
+
+    Raises:
+        BadOption: empty, too long, or something that cannot be a folder's name on every system.
+    """
+    name = unicodedata.normalize("NFC", text).strip()
+    wrong = ""
+    if not name:
+        wrong = "needs at least one letter"
+    elif bad := sorted({c for c in name if c in _FORBIDDEN or unicodedata.category(c)[0] == "C"}):
+        wrong = f"cannot hold {' '.join(c if c.isprintable() else repr(c) for c in bad)}"
+    elif name.startswith(".") or name.endswith("."):
+        wrong = "cannot begin or end with a dot"
+    elif name.casefold().partition(".")[0] in _RESERVED:
+        wrong = "cannot be a word that Windows keeps for devices"
+    elif len(name.encode()) > _LONGEST_NAME:
+        wrong = f"cannot be longer than {_LONGEST_NAME} bytes"
+    if wrong:
+        raise BadOption(f"The name of a model {wrong}. Received: {text}.", "Letters, digits, blanks and _ always work.")
+    return name
+
+
+def model_folder(folder: Path, name: str, class_name: str) -> Path:
+    """Where the model of that name lies, or will."""
+    return folder / f"{check_name(name)}_{class_name}"
+
+
+def list_models(folder: Path, class_name: str) -> list[SavedModel]:
+    """The trained models of one class, the one saved last first."""
+    if not folder.is_dir():
+        return []
+    ending = f"_{class_name}"
+    found = [_look_at(path, class_name) for path in folder.iterdir() if path.is_dir() and path.name.endswith(ending)]
+    return sorted((m for m in found if m is not None), key=lambda m: (m.saved_at, m.name), reverse=True)
+
+
+def _look_at(folder: Path, class_name: str) -> SavedModel | None:
+    from models.checkpoint import CheckpointStore
+    from models.checkpoint_files import read_figures
+
+    name = folder.name.removesuffix(f"_{class_name}")
+    store = CheckpointStore(folder)
+    iteration: int | None = None
+    places = [place for place in (store.current, store.previous, *store.backups.all()) if place.is_dir()]
+    if not name or not places:
+        return None
+    for place in places:
+        try:
+            iteration = int(read_figures(place)["iteration"])
+            break
+        except (BrokenFile, KeyError, TypeError, ValueError):
+            continue
+    saved_at = max(datetime.fromtimestamp(place.stat().st_mtime) for place in places)
+    return SavedModel(name, class_name, folder, iteration, saved_at)
+
+
+def describe(saved: SavedModel) -> str:
+    """One line of a list: "iteration 12,345, saved 2026-03-01 18:20"."""
+    iteration = "damaged" if saved.iteration is None else f"iteration {saved.iteration:,}"
+    return f"{iteration}, saved {saved.saved_at:%Y-%m-%d %H:%M}"
+
+
+def find_model(folder: Path, class_name: str, name: str | None = None) -> SavedModel:
+    """A trained model by name; the newest when no name is given. Never makes one.
+
+    Raises:
+        MissingInput: there is none, or none of that name; those that exist are listed.
+    """
+    models = list_models(folder, class_name)
+    if not models:
+        raise MissingInput(f"There is no trained {class_name} model in {folder}.", f"Train one first: 6) train {class_name}.")
+    if name is None:
+        return models[0]
+    wanted = check_name(name)
+    for model in models:
+        if model.name == wanted:
+            return model
+    listed = "; ".join(f"{model.name} ({describe(model)})" for model in models)
+    raise MissingInput(f"There is no {class_name} model of that name in {folder}. Received: {name}.", f"There are: {listed}.")
