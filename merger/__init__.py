@@ -1,0 +1,1 @@
+"""Merging: from a frame and a prediction to a finished frame. Read `merge_frame` first."""

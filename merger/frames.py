@@ -1,0 +1,150 @@
+"""Which faces are in which frame: frames and face records, brought together by the stem of the frame's name.
+
+Only the records count, never the name of a face file; so faces may be renamed and sorted at will. The suffix of the
+frame is ignored. Source: spec merging 1.3, steps-and-cli 11.2 (28, 30-32).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath, PureWindowsPath
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.errors import BadOption, MissingInput
+from facelib.metadata import FaceMetadata
+
+_EXAMPLES = 5
+"""So many names are shown where a list would be long."""
+
+
+@dataclass(frozen=True, eq=False)
+class FrameFace:
+    """What merging needs to know of a face in a frame.
+
+    Attributes:
+        landmarks: (68, 2) float32, frame pixels.
+        brow_lift: how far the outline goes above the brows; 1.0 is usual.
+        name: of the face file, for messages.
+    """
+
+    landmarks: NDArray
+    brow_lift: float = 1.0
+    name: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class FrameFaces:
+    """A frame and the faces in it, in natural order of their files; none: the frame is copied."""
+
+    path: Path
+    faces: tuple[FrameFace, ...] = ()
+
+    @property
+    def stem(self) -> str:
+        """The name of the finished frame without its suffix."""
+        return self.path.stem
+
+
+@dataclass(frozen=True)
+class FrameCollection:
+    """All frames of a shot, and what did not fit together.
+
+    Attributes:
+        frames: every frame, in natural order.
+        orphans: face files whose frame is not among them.
+    """
+
+    frames: list[FrameFaces]
+    orphans: list[str] = field(default_factory=list)
+
+    @property
+    def without_face(self) -> list[FrameFaces]:
+        return [frame for frame in self.frames if not frame.faces]
+
+    @property
+    def with_several(self) -> list[FrameFaces]:
+        return [frame for frame in self.frames if len(frame.faces) > 1]
+
+    def notes(self) -> list[str]:
+        """What a user should know before merging, one sentence each."""
+        found = []
+        if self.orphans:
+            found.append(
+                f"{len(self.orphans)} face(s) refer to a frame that is not there and are left out: "
+                f"{shortened(self.orphans)}."
+            )
+        several = self.with_several
+        if several:
+            names = shortened([f"{f.path.name} ({', '.join(face.name for face in f.faces)})" for f in several])
+            found.append(
+                f"{len(several)} frame(s) hold more than one face, and all of them are swapped: {names}. "
+                "Delete the faces that shall stay as they are from the aligned folder."
+            )
+        missing = self.without_face
+        if missing:
+            names = shortened([frame.path.name for frame in missing])
+            found.append(f"{len(missing)} of {len(self.frames)} frames have no face and are copied: {names}.")
+        return found
+
+
+def collect_frames(paths: Sequence[Path], faces: Iterable[tuple[str, FaceMetadata]]) -> FrameCollection:
+    """Joins frames and faces.
+
+    Args:
+        paths: the frames, in natural order.
+        faces: (name of the face file, its record), in natural order.
+
+    Raises:
+        MissingInput: no frames, no faces, or no face whose frame is there.
+        BadOption: two frames would be written to one file.
+    """
+    if not paths:
+        raise MissingInput("There are no frames to merge.", "Run 3) extract images from video data_dst first.")
+    _refuse_clashes(paths)
+    by_stem: dict[str, list[FrameFace]] = {path.stem: [] for path in paths}
+    orphans, referred, count = [], "", 0
+    for name, record in faces:
+        count += 1
+        stem = frame_stem(record.frame_name)
+        referred = referred or stem
+        if stem in by_stem:
+            by_stem[stem].append(FrameFace(np.asarray(record.frame_landmarks), record.brow_lift, name))
+        else:
+            orphans.append(name)
+    if count == 0:
+        raise MissingInput("There are no faces to swap.", "Run 5) data_dst faceset extract first.")
+    if len(orphans) == count:
+        raise MissingInput(
+            f"0 of {len(paths)} frames match: frames are named like {paths[0].stem}, the faces refer to {referred}.",
+            "Give the frames the names they had when the faces were extracted, or run 5) data_dst faceset extract.",
+        )
+    return FrameCollection([FrameFaces(path, tuple(by_stem[path.stem])) for path in paths], orphans)
+
+
+def frame_stem(frame_name: str) -> str:
+    """The stem of a recorded frame name; a folder in it, of either kind of slash, is passed over."""
+    return PurePosixPath(PureWindowsPath(frame_name).name).stem
+
+
+def _refuse_clashes(paths: Sequence[Path]) -> None:
+    """Two frames of one stem (00001.png and 00001.jpg) would overwrite each other's result, and share their faces."""
+    # Without case: some disks take A.png and a.png for one file.
+    groups: dict[str, list[str]] = {}
+    for path in paths:
+        groups.setdefault(path.stem.casefold(), []).append(path.name)
+    clashes = [" and ".join(names) for names in groups.values() if len(names) > 1]
+    if clashes:
+        raise BadOption(
+            f"Several frames have the same name but for the suffix, so they would be written to one file. "
+            f"Received: {shortened(clashes, 20)}.",
+            "Keep one of each (frames extracted twice, as png and as jpg?) and run this step again.",
+        )
+
+
+def shortened(names: Sequence[str], most: int = _EXAMPLES) -> str:
+    """The first few names of a list, and how many more there are."""
+    shown = ", ".join(names[:most])
+    return shown if len(names) <= most else f"{shown} and {len(names) - most} more"

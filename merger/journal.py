@@ -1,0 +1,201 @@
+"""Which frames are finished, and with what: so that a second run renders only what changed.
+
+`merge_journal.jsonl` in the folder of finished frames holds one JSON object per line, written after the frame's two
+files have taken their names:
+
+    {"stem": "00001", "key": {"frame": ..., "faces": ..., "settings": ..., "model": ..., "software": ...},
+     "sizes": [bytes of the frame, bytes of the mask]}
+
+A later line of a stem replaces an earlier one; a line without "key" takes the stem's validity back. A frame is up to
+date when its key is the key computed now and both files are there with these sizes. A half-written last line (the power
+failed) counts for nothing. Source: spec merging 9.5.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import hashlib
+import json
+import os
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any
+
+import cv2
+import numpy as np
+
+from core.errors import MissingInput
+from core.files import atomic_write_text, explain_os_error
+from merger.frames import FrameFaces
+from merger.settings import MergeSettings
+
+JOURNAL_NAME = "merge_journal.jsonl"
+
+RENDER_VERSION = 1
+"""Goes up whenever the same inputs give other pixels than before.
+
+2026-11: 1, the first.
+"""
+
+
+@dataclass(frozen=True)
+class RenderKey:
+    """Everything a finished frame depends on, each part as a short text. Frames without a face need few."""
+
+    frame: str
+    faces: str
+    settings: str
+    model: str
+    software: str
+
+    def changes_since(self, before: RenderKey) -> list[str]:
+        """The names of the parts that differ."""
+        return [f.name for f in dataclasses.fields(self) if getattr(self, f.name) != getattr(before, f.name)]
+
+
+def render_key(frame: FrameFaces, settings: MergeSettings, model: str) -> RenderKey:
+    """The key of a frame as it would be rendered now.
+
+    Args:
+        model: what tells this state of this model from every other, e.g. a hash of its weights.
+
+    Raises:
+        MissingInput: the frame's file is gone.
+    """
+    try:
+        status = frame.path.stat()
+    except OSError as problem:
+        raise MissingInput(f"The frame {frame.path} cannot be read: {problem.strerror}.") from problem
+    software = f"{RENDER_VERSION} opencv {cv2.__version__}"
+    fingerprint = f"{frame.path.name} {status.st_size} {status.st_mtime_ns}"
+    if not frame.faces:
+        return RenderKey(fingerprint, "", "", "", software)
+    faces = hashlib.blake2b(digest_size=12)
+    for face in frame.faces:
+        faces.update(np.ascontiguousarray(face.landmarks, np.float32).tobytes())
+        faces.update(np.float64(face.brow_lift).tobytes())
+    values = json.dumps(settings.effective(), sort_keys=True)
+    shown = hashlib.blake2b(values.encode(), digest_size=12).hexdigest()
+    return RenderKey(fingerprint, faces.hexdigest(), shown, model if settings.needs_prediction else "", software)
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A journal entry: the key a frame was rendered with, and the sizes of its two files in bytes."""
+
+    key: RenderKey
+    sizes: tuple[int, int]
+
+
+class Journal:
+    """The journal of one folder of finished frames; open it with `with`, which closes it again."""
+
+    def __init__(self, frames_folder: Path, masks_folder: Path) -> None:
+        self.path = frames_folder / JOURNAL_NAME
+        self._folders = (frames_folder, masks_folder)
+        self._finished: dict[str, Finished] = {}
+        self._stream: IO[bytes] | None = None
+        self._read()
+
+    def __enter__(self) -> Journal:
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._stream = open(self.path, "ab")
+        except OSError as problem:
+            raise explain_os_error(problem, self.path) from problem
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._stream is not None:
+            with contextlib.suppress(OSError):
+                os.fsync(self._stream.fileno())
+            self._stream.close()
+            self._stream = None
+
+    def _read(self) -> None:
+        try:
+            data = self.path.read_bytes()
+        except FileNotFoundError:
+            return
+        except OSError as problem:
+            raise explain_os_error(problem, self.path) from problem
+        lines = data.splitlines()
+        for line in lines:
+            _enter(self._finished, line)
+        if (data and not data.endswith(b"\n")) or len(lines) > 2 * len(self._finished) + 100:
+            # A torn last line would swallow the next one; and a journal much longer than the shot is written anew.
+            text = "".join(_line(stem, finished) for stem, finished in self._finished.items())
+            atomic_write_text(self.path, text)
+
+    def state_of(self, stem: str, key: RenderKey) -> list[str]:
+        """Why a frame is to be rendered: names of changed parts, "new", or "missing" files; empty: it is up to date."""
+        finished = self._finished.get(stem)
+        if finished is None:
+            return ["new"]
+        changes = key.changes_since(finished.key)
+        if changes:
+            return changes
+        for folder, size in zip(self._folders, finished.sizes, strict=True):
+            try:
+                if (folder / f"{stem}.png").stat().st_size != size:
+                    return ["missing"]
+            except OSError:
+                return ["missing"]
+        return []
+
+    def record(self, stem: str, key: RenderKey, sizes: tuple[int, int]) -> None:
+        """Enters a finished frame whose files are in place."""
+        self._finished[stem] = Finished(key, sizes)
+        self._append(_line(stem, self._finished[stem]))
+
+    def withdraw(self, stem: str) -> None:
+        """Takes back what is known of a frame: it has to be rendered next time, whatever its files say."""
+        if self._finished.pop(stem, None) is not None:
+            self._append(json.dumps({"stem": stem}, ensure_ascii=False) + "\n")
+
+    def _append(self, line: str) -> None:
+        assert self._stream is not None, "the journal is not open"
+        try:
+            self._stream.write(line.encode("utf-8"))
+            self._stream.flush()
+        except OSError as problem:
+            raise explain_os_error(problem, self.path) from problem
+
+
+def _line(stem: str, finished: Finished) -> str:
+    record = {"stem": stem, "key": dataclasses.asdict(finished.key), "sizes": list(finished.sizes)}
+    return json.dumps(record, ensure_ascii=False) + "\n"
+
+
+def _enter(finished: dict[str, Finished], line: bytes) -> None:
+    """Applies one line; whatever is not a whole line of ours counts for nothing."""
+    try:
+        record: Any = json.loads(line)
+        stem = record["stem"]
+        if "key" not in record:
+            finished.pop(stem, None)
+            return
+        image_bytes, mask_bytes = (int(size) for size in record["sizes"])
+        finished[stem] = Finished(RenderKey(**record["key"]), (image_bytes, mask_bytes))
+    except (ValueError, KeyError, TypeError):
+        return
+
+
+def summary(states: Iterable[Sequence[str]]) -> str:
+    """ "7 of 10 frames are up to date; 3 changed because of: model (2), settings (2)." """
+    listed = list(states)
+    changed = [reasons for reasons in listed if reasons]
+    text = f"{len(listed) - len(changed)} of {len(listed)} frames are up to date"
+    if not changed:
+        return f"{text}; nothing is to be rendered."
+    counts = Counter(reason for reasons in changed for reason in reasons)
+    if set(counts) == {"new"}:
+        return f"{text}; {len(changed)} are new."
+    reasons = ", ".join(f"{name} ({number})" for name, number in sorted(counts.items()))
+    return f"{text}; {len(changed)} changed because of: {reasons}."
