@@ -65,6 +65,9 @@ class OptionSpec:
         flag: the command-line spelling without dashes, e.g. "image-size".
         special: words accepted beside a number, e.g. ("auto",).
         fixed: cannot change once a model exists.
+        menu: what can be picked by number when the option is asked, as (value, remark), given the values settled so
+            far; any other answer is read as usual.
+        rows: the menu as it is shown.
     """
 
     name: str
@@ -82,6 +85,8 @@ class OptionSpec:
     flag: str
     special: Sequence[str]
     fixed: bool
+    menu: Callable[[Any], Sequence[tuple[str, str]]] | None = None
+    rows: Sequence[tuple[str, str]] = ()
 
     @property
     def range_text(self) -> str:
@@ -119,6 +124,7 @@ def option(
     fixed: bool = False,
     flag: str | None = None,
     special: Sequence[str] = (),
+    menu: Callable[[Any], Sequence[tuple[str, str]]] | None = None,
 ) -> Any:
     """Declares a setting; the arguments are those of OptionSpec."""
     words = dict(choices) if isinstance(choices, Mapping) else dict.fromkeys(choices, ())
@@ -135,6 +141,7 @@ def option(
         "fixed": fixed,
         "flag": flag,
         "special": tuple(special),
+        "menu": menu,
     }
     if default is REQUIRED or callable(default):
         return dataclasses.field(metadata=metadata)  # type: ignore[call-overload]
@@ -302,6 +309,8 @@ class TerminalAsker:
             inside.append("?:help")
         shown = "" if default is REQUIRED else f"[{show_value(spec, default)}] "
         prompt = shown + spec.label + (f" ( {' '.join(inside)} )" if inside else "") + " : "
+        for number, (value, remark) in enumerate(spec.rows):
+            self._say(f"[{number}] : {value} - {remark}")
         while True:
             try:
                 text = self._read_line(prompt).strip()
@@ -314,6 +323,10 @@ class TerminalAsker:
             elif text == "" and default is not REQUIRED:
                 self._say(show_value(spec, default))
                 return default
+            elif spec.rows and text.isascii() and text.isdigit():
+                if int(text) < len(spec.rows):
+                    return parse_value(spec, spec.rows[int(text)][0])
+                self._say(f"The numbers here are 0-{len(spec.rows) - 1}. Received: {text}.")
             else:
                 try:
                     return parse_value(spec, text)
@@ -391,7 +404,8 @@ def _settle(
         with contextlib.suppress(BadOption):  # an answer another version of the program remembered is no answer
             default = check_value(spec, remembered[spec.name])
     if asker is not None and spec.ask:
-        return asker.ask(spec, default)
+        rows = tuple(spec.menu(settled)) if spec.menu is not None else ()
+        return asker.ask(dataclasses.replace(spec, rows=rows), default)
     if default is REQUIRED:
         raise _missing(spec)
     return default

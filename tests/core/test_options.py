@@ -139,3 +139,23 @@ def test_the_repeat_command_gives_the_same_options() -> None:
     assert Sandwich.of(**given) == made
     assert to_plain(made)["rate"] == "24000/1001"
     assert "--no-toasted" in flag_words(Sandwich.of(bread="/x"))
+
+
+def test_a_menu_is_shown_and_answered_by_number_or_by_word() -> None:
+    @dataclass(kw_only=True)
+    class Meal(Options):
+        side: str = option("rice", "Side")
+        drink: str = option("tea", "Drink", menu=lambda settled: [("tea", f"with {settled.side}"), ("water", "cold")])
+
+    def answered(*answers: str) -> tuple[str, list[str]]:
+        rest, said = iter(answers), []
+        return resolve(Meal, {}, asker=TerminalAsker(lambda _: next(rest), said.append)).drink, said
+
+    drink, said = answered("bread", "1")
+    assert drink == "water"
+    assert said == ["[0] : tea - with bread", "[1] : water - cold"]
+    assert answered("", "")[0] == "tea"
+    assert answered("", "juice")[0] == "juice"
+    drink, said = answered("", "7", "0")
+    assert drink == "tea"
+    assert said[-1] == "The numbers here are 0-1. Received: 7."
