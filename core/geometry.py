@@ -146,8 +146,8 @@ def _prefilter(
     """Remove what the output cannot hold: block means of whole pixels first (fast), then a Gaussian.
 
     Together they have the variance 0.2 (shrink^2 - 1) per axis, in from-pixels, of which block means of n pixels bring
-    (n^2 - 1) / 12. Of stripes one output pixel wide (light and dark together), which would show as moire, at most a tenth
-    is left from a shrink of 2 on; stripes four output pixels wide keep four fifths of their contrast.
+    (n^2 - 1) / 12. Of stripes as wide as one output pixel (light and dark together), which would show as moire, at most
+    a tenth is left from a shrink of 2 on; stripes four output pixels wide keep four fifths of their contrast.
     """
     blocks = [max(1, int(factor / 2)) for factor in shrink]
     sigmas = [

@@ -28,7 +28,10 @@ _HULL_PARTS = (
     (*range(22, 27), 27, *range(31, 36), 8),
     (*range(27, 36),),  # nose
 )
-_FINENESS = 4  # dots per pixel and axis
+_FINENESS = 4  # dots per pixel and axis, at least
+_SOFT_PART_LINES = (
+    2048  # eyes and mouth are small: in small masks they get more dots, so that there are this many lines
+)
 _SHIFT = 4  # binary digits after the point of a corner, in dots
 _CIRCLE = np.stack([np.cos(np.arange(16) * np.pi / 8), np.sin(np.arange(16) * np.pi / 8)], axis=1)
 _FARTHEST = 1 << 28  # keeps wild landmarks inside the integers of the drawing
@@ -50,7 +53,7 @@ def hull_mask(
         for part in _HULL_PARTS:
             cv2.fillConvexPoly(mask, cv2.convexHull(points[list(part)]), 1)
         return mask.astype(np.float32)
-    return _union_coverage([points[list(part)] for part in _HULL_PARTS], height, width)
+    return _union_coverage([points[list(part)] for part in _HULL_PARTS], height, width, _FINENESS)
 
 
 def lift_brows(landmarks: NDArray, brow_lift: float, exact: bool = False) -> NDArray:
@@ -111,14 +114,20 @@ def _soft_parts(
         return cv2.GaussianBlur(mask, (blur, blur), 0)
     # Widening a convex part by a disc is the hull of discs around its corners: no morphology needed.
     discs = height / 64 * _CIRCLE
-    return _union_coverage([(points[part][:, None] + discs).reshape(-1, 2) for part in parts], height, width, blur)
+    fineness = max(_FINENESS, min(16, _SOFT_PART_LINES // height))
+    return _union_coverage(
+        [(points[part][:, None] + discs).reshape(-1, 2) for part in parts], height, width, fineness, blur
+    )
 
 
-def _union_coverage(parts: Sequence[NDArray], height: int, width: int, blur: int = 0) -> NDArray[np.float32]:
+def _union_coverage(
+    parts: Sequence[NDArray], height: int, width: int, fineness: int, blur: int = 0
+) -> NDArray[np.float32]:
     """Which part of every pixel the union of the parts' convex hulls covers: float32 (H, W) in [0, 1].
 
-    parts: points (N, 2) each. blur: side of a Gaussian kernel in pixels, odd; 0 for none. Drawn with _FINENESS^2 dots
-    per pixel, and only where the parts lie. Outlines include the dots they touch, so edges stand 0.1 pixel outside.
+    parts: points (N, 2) each. fineness: dots per pixel and axis. blur: side of a Gaussian kernel in pixels, odd; 0 for
+    none. Only the part of the mask near the points is worked on. An outline takes in the dots it touches, so it stands
+    about half a dot outside.
     """
     points = np.concatenate(parts)
     size = np.array([width, height])
@@ -128,10 +137,10 @@ def _union_coverage(parts: Sequence[NDArray], height: int, width: int, blur: int
     if np.any(high <= low):
         return mask
     near_width, near_height = (high - low).tolist()
-    dots = np.zeros((near_height * _FINENESS, near_width * _FINENESS), np.uint8)
+    dots = np.zeros((near_height * fineness, near_width * fineness), np.uint8)
     for part in parts:
-        # Dot X of pixel x lies at x - 0.5 + (X + 0.5) / _FINENESS.
-        corners = (((part - low + 0.5) * _FINENESS - 0.5) * (1 << _SHIFT)).round()
+        # Dot X of pixel x lies at x - 0.5 + (X + 0.5) / fineness.
+        corners = (((part - low + 0.5) * fineness - 0.5) * (1 << _SHIFT)).round()
         corners = cv2.convexHull(corners.clip(-_FARTHEST, _FARTHEST).astype(np.int32))
         cv2.fillConvexPoly(dots, corners, 255, shift=_SHIFT)
     near = cv2.resize(dots, (near_width, near_height), interpolation=cv2.INTER_AREA).astype(np.float32) / 255

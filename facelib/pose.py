@@ -2,7 +2,12 @@
 
 The mean head (landmarks.POSE_POINTS) is seen by a pinhole camera whose focal length is the side of the picture and
 whose axis goes through its center; rotation and place are those that bring 33 of its points nearest to the landmarks.
-All faces are solved together: a start from the best affine camera, then damped Gauss-Newton steps.
+All faces are solved together: a start from the best affine camera, then damped Gauss-Newton steps that never leave
+the half of space before the camera.
+
+What was tried: the classic tools hand the same problem to OpenCV's iterative solver without a start. On the six real
+faces of the interchange set (mesh landmarks) that solver puts every head behind the camera, with a roll of a quarter
+turn and yaws up to 0.3 radians off, at an error up to 1.6 times ours; that is not repeated here.
 
 Source: spec faces-and-formats 2.6.
 """
