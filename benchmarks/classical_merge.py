@@ -1,7 +1,7 @@
 """The classical way to merge, written down without a thought of speed: whole frames in float32, step by step.
 
-It does not share a line with merger/: tests hold the merger against it, and benchmarks/merge.py measures how much faster
-the merger is. What it does is spec merging 3.2-3.9, with the decisions of chapter 8 (Q13, Q14, Q16-Q18, Q24, Q25).
+It does not share a line with merger/: tests hold the merger against it, and benchmarks/merge.py measures how much
+faster the merger is. What it does is spec merging 3.2-3.9, with the decisions of its chapter 8.
 """
 
 from __future__ import annotations
@@ -117,7 +117,7 @@ def _shaped(mask: NDArray, erode: int, blur: int) -> tuple[NDArray, int]:
 
 
 def _reinhard(picture: NDArray, reference: NDArray, where: NDArray) -> NDArray:
-    """Lab mean and deviation of `reference` for `picture`; both measured where told; contrast changes at most threefold."""
+    """Lab mean and deviation of `reference` for `picture`, measured where told; contrast changes at most threefold."""
     if where.sum() < 16:
         return picture
     a = cv2.cvtColor(picture.astype(np.float32), cv2.COLOR_BGR2Lab)

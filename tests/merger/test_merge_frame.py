@@ -28,9 +28,7 @@ PLACES = {
 HEIGHT, WIDTH = 130, 170
 
 
-def merged(
-    frame: NDArray, landmarks: list[NDArray], predictor: TintedPredictor, **settings: Any
-) -> MergedFrame:
+def merged(frame: NDArray, landmarks: list[NDArray], predictor: TintedPredictor, **settings: Any) -> MergedFrame:
     faces = [FrameFace(points) for points in landmarks]
     return merge_frame(frame, faces, MergeSettings.of(**settings), FaceTools.of(predictor))
 
@@ -39,9 +37,7 @@ def classically(
     frame: NDArray, landmarks: list[NDArray], predictor: TintedPredictor, **settings: Any
 ) -> tuple[NDArray, NDArray]:
     values = vars(MergeSettings.of(**settings))
-    return classical_merge(
-        frame, landmarks, values, predictor.resolution, predictor.face_type, predictor.predict_one
-    )
+    return classical_merge(frame, landmarks, values, predictor.resolution, predictor.face_type, predictor.predict_one)
 
 
 def assert_same(result: MergedFrame, expected: tuple[NDArray, NDArray], context: str) -> None:
@@ -148,7 +144,7 @@ def test_raw_rgb_changes_only_the_square() -> None:
 
 
 def test_raw_rgb_has_no_seam() -> None:
-    """A flat frame and a prediction of the same gray: the pasted square cannot be seen (the classical way: 0.45-0.76)."""
+    """A flat frame, a prediction of the same gray: the pasted square cannot be seen (classically: 0.45-0.76)."""
     frame = np.full((HEIGHT, WIDTH, 3), 153, np.uint8)
     for scale in (-50, -20, 0, 20, 50):
         result = merged(
@@ -196,7 +192,9 @@ def test_full_mask_and_perfect_prediction_return_the_original(place: str, face_t
 def test_face_scale_above_0_makes_the_face_smaller(value: int, factor: float) -> None:
     """+50 -> two thirds of the side, -50 -> twice (half a pixel for the soft rim)."""
     landmarks = painted_landmarks((200, 200), 80)
-    result = merged(np.zeros((400, 400, 3), np.uint8), [landmarks], HonestPredictor(), mask_mode="full", output_face_scale=value)
+    result = merged(
+        np.zeros((400, 400, 3), np.uint8), [landmarks], HonestPredictor(), mask_mode="full", output_face_scale=value
+    )
     matrix = frame_to_face(landmarks, FaceType.FULL, 48)
     side = 48 / np.hypot(*matrix[:, 0])
     assert np.sqrt((result.mask / 255).sum()) == pytest.approx(factor * side, abs=0.5)
@@ -217,9 +215,9 @@ def test_the_mask_lies_exactly_on_the_face() -> None:
             return np.repeat(round_mask[..., None], 3, axis=2), round_mask, round_mask
 
     landmarks = painted_landmarks((150, 150), 90)
-    expected = transform_points(np.array([[27.0, 20.0]]), np.linalg.inv(
-        np.vstack([frame_to_face(landmarks, FaceType.FULL, 48), [0, 0, 1]])
-    )[:2])[0]
+    expected = transform_points(
+        np.array([[27.0, 20.0]]), np.linalg.inv(np.vstack([frame_to_face(landmarks, FaceType.FULL, 48), [0, 0, 1]]))[:2]
+    )[0]
     for erode, blur in ((0, 0), (0, 21), (5, 0), (-5, 21)):
         result = merged(
             np.zeros((300, 300, 3), np.uint8),

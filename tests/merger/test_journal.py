@@ -1,0 +1,146 @@
+"""Which frames are up to date, and why the others are not."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from core.errors import MissingInput
+from merger.frames import FrameFace, FrameFaces
+from merger.journal import JOURNAL_NAME, Journal, RenderKey, render_key, summary
+from merger.settings import MergeSettings
+from tests.merger.scenes import painted_landmarks
+
+KEY = RenderKey("frame", "faces", "settings", "model", "software")
+
+
+@pytest.fixture
+def frame(tmp_path: Path) -> FrameFaces:
+    path = tmp_path / "00001.png"
+    path.write_bytes(b"pixels")
+    return FrameFaces(path, (FrameFace(painted_landmarks((50, 50), 40)),))
+
+
+def finish(folder: Path, stem: str, key: RenderKey = KEY) -> None:
+    """Writes the files of a frame and enters it, as a run would."""
+    for name in ("merged", "masks"):
+        (folder / name).mkdir(exist_ok=True)
+        (folder / name / f"{stem}.png").write_bytes(b"12345" if name == "merged" else b"123")
+    with open_journal(folder) as journal:
+        journal.record(stem, key, (5, 3))
+
+
+def open_journal(folder: Path) -> Journal:
+    return Journal(folder / "merged", folder / "masks")
+
+
+def test_a_finished_frame_is_up_to_date(tmp_path: Path) -> None:
+    assert open_journal(tmp_path).state_of("1", KEY) == ["new"]
+    finish(tmp_path, "1")
+    assert open_journal(tmp_path).state_of("1", KEY) == []
+    assert open_journal(tmp_path).state_of("2", KEY) == ["new"]
+
+
+@pytest.mark.parametrize("part", ["frame", "faces", "settings", "model", "software"])
+def test_what_changed_is_named(tmp_path: Path, part: str) -> None:
+    finish(tmp_path, "1")
+    now = RenderKey(**{**vars(KEY), part: "another"})
+    assert open_journal(tmp_path).state_of("1", now) == [part]
+
+
+@pytest.mark.parametrize("name", ["merged", "masks"])
+def test_missing_and_shortened_files_are_noticed(tmp_path: Path, name: str) -> None:
+    finish(tmp_path, "1")
+    (tmp_path / name / "1.png").write_bytes(b"1")
+    assert open_journal(tmp_path).state_of("1", KEY) == ["missing"]
+    (tmp_path / name / "1.png").unlink()
+    assert open_journal(tmp_path).state_of("1", KEY) == ["missing"]
+
+
+def test_a_withdrawn_frame_is_new_again(tmp_path: Path) -> None:
+    finish(tmp_path, "1")
+    with open_journal(tmp_path) as journal:
+        journal.withdraw("1")
+        journal.withdraw("never heard of")
+    assert open_journal(tmp_path).state_of("1", KEY) == ["new"]
+
+
+def test_cut_at_every_byte_the_journal_keeps_all_whole_lines(tmp_path: Path) -> None:
+    for stem in ("1", "2", "工作 3"):
+        finish(tmp_path, stem)
+    path = tmp_path / "merged" / JOURNAL_NAME
+    data = path.read_bytes()
+    ends = [n + 1 for n, byte in enumerate(data) if byte == ord("\n")]
+    for length in range(len(data) + 1):
+        path.write_bytes(data[:length])
+        journal = open_journal(tmp_path)
+        known = [stem for stem in ("1", "2", "工作 3") if journal.state_of(stem, KEY) == []]
+        whole = sum(end <= length for end in ends)
+        # A line that lacks nothing but its line feed is whole, too.
+        assert len(known) in (whole, whole + (length + 1 in ends))
+        with journal:
+            journal.record("4", KEY, (5, 3))
+        assert open_journal(tmp_path).state_of("4", KEY) != ["new"]
+
+
+def test_strange_lines_count_for_nothing(tmp_path: Path) -> None:
+    finish(tmp_path, "1")
+    path = tmp_path / "merged" / JOURNAL_NAME
+    strange = (
+        b'[]\n7\n{"stem": 1}\n{"stem": "1", "key": 3}\n{"stem": "1", "key": {"a": 1}, "sizes": [1, 2]}\n\xff\xfe\n'
+    )
+    path.write_bytes(strange + path.read_bytes() + strange)
+    assert open_journal(tmp_path).state_of("1", KEY) == []
+
+
+def test_a_journal_much_longer_than_the_shot_is_written_anew(tmp_path: Path) -> None:
+    for _ in range(150):
+        finish(tmp_path, "1")
+    open_journal(tmp_path)
+    assert (tmp_path / "merged" / JOURNAL_NAME).read_text().count("\n") < 110
+    assert open_journal(tmp_path).state_of("1", KEY) == []
+
+
+def test_each_input_changes_its_part_of_the_key_and_no_other(frame: FrameFaces) -> None:
+    settings = MergeSettings.of()
+    before = render_key(frame, settings, "model a")
+    assert render_key(frame, settings, "model a") == before
+    assert render_key(frame, settings, "model b").changes_since(before) == ["model"]
+    assert render_key(frame, MergeSettings.of(blur_mask=3), "model a").changes_since(before) == ["settings"]
+    moved = FrameFaces(frame.path, (FrameFace(frame.faces[0].landmarks + 0.01),))
+    assert render_key(moved, settings, "model a").changes_since(before) == ["faces"]
+    lifted = FrameFaces(frame.path, (FrameFace(frame.faces[0].landmarks, 0.5),))
+    assert render_key(lifted, settings, "model a").changes_since(before) == ["faces"]
+    os.utime(frame.path, ns=(1, 1))
+    assert render_key(frame, settings, "model a").changes_since(before) == ["frame"]
+
+
+def test_the_name_of_a_face_file_is_of_no_concern(frame: FrameFaces) -> None:
+    renamed = FrameFaces(frame.path, (FrameFace(frame.faces[0].landmarks, name="better name.jpg"),))
+    assert render_key(renamed, MergeSettings.of(), "m") == render_key(frame, MergeSettings.of(), "m")
+
+
+def test_a_frame_without_a_face_depends_on_nothing_but_itself(frame: FrameFaces) -> None:
+    alone = FrameFaces(frame.path)
+    assert render_key(alone, MergeSettings.of(), "a") == render_key(alone, MergeSettings.of(mask_mode="full"), "b")
+
+
+def test_where_the_model_is_not_asked_it_does_not_matter(frame: FrameFaces) -> None:
+    settings = MergeSettings.of(mode="original", mask_mode="dst")
+    assert render_key(frame, settings, "a") == render_key(frame, settings, "b")
+
+
+def test_a_frame_that_is_gone(frame: FrameFaces) -> None:
+    frame.path.unlink()
+    with pytest.raises(MissingInput, match=r"00001\.png"):
+        render_key(frame, MergeSettings.of(), "m")
+
+
+def test_summaries() -> None:
+    assert summary([["new"], ["new"]]) == "0 of 2 frames are up to date; 2 are new."
+    assert summary([[], []]) == "2 of 2 frames are up to date; nothing is to be rendered."
+    found = summary([[], ["model", "settings"], ["model"], ["missing"]])
+    expected = "1 of 4 frames are up to date; 3 changed because of: missing (1), model (2), settings (1)."
+    assert found == expected
