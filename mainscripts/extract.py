@@ -1,0 +1,322 @@
+"""`extract`: finds the faces of a folder of frames and cuts them out, aligned, each with its record.
+
+Every frame ends in exactly one of {its faces, no face, failed with a reason}, written to a journal beside the faces
+(mainscripts/extract_journal.py). Running the step again goes on where it stopped: finished frames are left alone, so
+faces that were deleted by hand stay deleted; failed ones are tried again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from core import console
+from core.errors import (
+    ConfirmationNeeded,
+    FaceLoomError,
+    MissingInput,
+    PartialFailure,
+)
+from core.files import list_images, move_to_trash, require_free_space
+from core.options import REQUIRED, Options, option
+from core.parallel import default_workers, map_ordered
+from core.paths import Workspace, sibling
+from core.progress import Progress
+from facelib.extraction import ExtractionSettings, suggest_side
+from facelib.face_type import FaceType
+from mainscripts.extract_journal import JOURNAL_NAME, Fingerprint, FrameEntry, Journal
+from mainscripts.extract_plan import few, list_faces, list_frames, name_ranges, plan_continue, plan_merge
+from mainscripts.extract_worker import (
+    FinderChoice,
+    FrameResult,
+    FrameTask,
+    MakeFinder,
+    WorkerSettings,
+    extract_frame,
+    make_face_mesh,
+    measure_frame,
+    start_process,
+)
+
+_MOST_WORKERS = 8
+_FRAMES_MEASURED = 24
+
+
+def _holds_faces(settled: Any) -> bool:
+    return bool(list_faces(settled.output_dir))
+
+
+@dataclass(kw_only=True)
+class ExtractOptions(Options):
+    input_dir: Path = option(REQUIRED, "Folder of frames", ask=False, help="Pictures directly inside are searched.")
+    output_dir: Path = option(
+        REQUIRED, "Folder for faces", ask=False, help="Debug pictures go beside it, into <folder>_debug."
+    )
+    on_existing: str = option(
+        "continue",
+        "The folder holds faces already: what now",
+        choices=("continue", "replace", "merge", "abort"),
+        when=_holds_faces,
+        help="continue: do the frames that are not finished. replace: put the old faces into the trash and start anew. "
+        "merge: keep every face that is there, look at all frames again and add faces that are missing. abort: stop.",
+    )
+    face_type: str = option(
+        "whole_face",
+        "Face type",
+        choices={"full_face": ("f",), "whole_face": ("wf",), "head": (), "half_face": ("h",), "midfull_face": ("mf",)},
+        help="How much of the head a face shows. Choose the model's type or a larger one.",
+    )
+    max_faces_from_image: int = option(
+        0, "Max number of faces from image", low=0, help="The largest ones are kept; 0 keeps all."
+    )
+    image_size: int | str = option(
+        lambda settled: 768 if settled.face_type == "head" else 512,
+        "Image size",
+        low=256,
+        high=2048,
+        special=("auto",),
+        help="Side of the stored face in pixels. auto: the size that faces have in these frames.",
+    )
+    jpeg_quality: int = option(
+        90, "Jpeg quality", low=1, high=100, help="100 is nearly lossless and three times larger."
+    )
+    detector: str = option(
+        "face_mesh", "Detector", choices=("face_mesh",), ask=False, help="Who finds faces and their landmarks."
+    )
+    output_debug: bool = option(
+        False, "Write debug images to <folder>_debug", help="Every frame with what was found drawn in."
+    )
+    accurate: bool = option(
+        True, "Accurate landmarks", ask=False, help="Looks at every face eight times: steadier, a little slower."
+    )
+    calibrated: bool = option(
+        True,
+        "Calibrated landmarks",
+        ask=False,
+        help="Takes the difference between the mesh and the 68-point convention out (crops 0.9 % tighter).",
+    )
+    workers: int | None = option(
+        None, "Number of workers", low=0, ask=False, help="Processes; empty: one per core, 8 at most; 0: no extra one."
+    )
+    yes: bool = option(False, "Agree", ask=False, help="Agree to `replace` without a terminal.")
+
+
+@dataclass
+class ExtractReport:
+    """What came out.
+
+    Attributes:
+        frames: in the input folder.
+        skipped: of these, finished by an earlier run.
+        faces: written by this run.
+        side: of the stored faces in pixels.
+        without_face: names of all frames that show no face, those of earlier runs included.
+        failed: frame name -> why it could not be done.
+        trash: where old faces were put, if any were.
+    """
+
+    frames: int
+    skipped: int = 0
+    faces: int = 0
+    side: int = 0
+    without_face: list[str] = field(default_factory=list)
+    failed: dict[str, str] = field(default_factory=dict)
+    trash: Path | None = None
+
+
+def run(
+    workspace: Workspace, options: ExtractOptions, progress: Progress, make_finder: MakeFinder = make_face_mesh
+) -> ExtractReport:
+    """Extracts the faces of all frames that are not finished yet.
+
+    Args:
+        make_finder: another finder than the default one (module-level function; it is called in every process).
+
+    Raises:
+        MissingInput: no frames, no networks, or no face in any frame.
+        BadOption: two frames share a stem, or the faces that are there were made with other settings.
+        ConfirmationNeeded: `replace` without `yes` and without a terminal; `abort` with faces there.
+        FaceLoomError: the disk is full or the folder cannot be written.
+        PartialFailure: some frames could not be read; the others are done.
+    """
+    frames = list_frames(options.input_dir)
+    _check_existing(options)
+    worker = _worker_settings(options, make_finder)
+    detector = make_finder(worker.choice).identity  # says at once, and in words, when the networks are missing
+    workers = min(_MOST_WORKERS, default_workers()) if options.workers is None else options.workers
+    settings = _settings(options, detector)
+    if options.image_size == "auto":
+        settings["side"] = _auto_side(options, settings, frames, worker, workers, progress)
+    worker = replace(worker, extraction=replace(worker.extraction, side=settings["side"]))
+    report = ExtractReport(len(frames), side=settings["side"])
+    if options.on_existing == "replace":
+        _put_old_faces_away(workspace, options, report, progress)
+    journal = Journal(options.output_dir)
+    if journal.broken_lines:
+        progress.say(f"{journal.broken_lines} lines of {journal.path} cannot be read; their frames are done again.")
+    if options.on_existing == "merge":
+        plan = plan_merge(frames, options.output_dir)
+    else:
+        plan = plan_continue(frames, options.output_dir, journal, settings)
+    report.skipped = len(frames) - len(plan.tasks)
+    bytes_per_pixel = 0.4 if options.jpeg_quality <= 92 else 1.2
+    require_free_space(options.output_dir, int(len(plan.tasks) * report.side**2 * bytes_per_pixel))
+    if plan.outdated:
+        report.trash = move_to_trash(workspace.trash, plan.outdated, "extract: their frames have changed")
+        progress.say(f"{len(plan.outdated)} faces of frames that have changed since were put into {report.trash}.")
+    with journal:
+        _work(plan.tasks, journal, journal.use(settings), worker, workers, report, progress)
+    _tell(frames, journal, report, options, progress)
+    return report
+
+
+def _worker_settings(options: ExtractOptions, make_finder: MakeFinder) -> WorkerSettings:
+    """What the processes need to know; the side of the faces comes later."""
+    face_type = FaceType(options.face_type)
+    return WorkerSettings(
+        make_finder=make_finder,
+        choice=FinderChoice(face_type, options.accurate, options.calibrated),
+        extraction=ExtractionSettings(face_type, 0, options.max_faces_from_image, options.jpeg_quality),
+        output=options.output_dir,
+        debug=_debug_folder(options) if options.output_debug else None,
+    )
+
+
+def _debug_folder(options: ExtractOptions) -> Path:
+    return sibling(options.output_dir, "debug")
+
+
+def _settings(options: ExtractOptions, detector: str) -> dict[str, Any]:
+    """Everything a face depends on: faces of equal settings may stand side by side."""
+    return {
+        "detector": detector,
+        "face_type": options.face_type,
+        "side": options.image_size,
+        "auto_side": options.image_size == "auto",
+        "max_faces": options.max_faces_from_image,
+        "jpeg_quality": options.jpeg_quality,
+    }
+
+
+def _check_existing(options: ExtractOptions) -> None:
+    """`abort` and an unconfirmed `replace` stop here, before anything is done."""
+    count = len(list_faces(options.output_dir))
+    if count and options.on_existing == "abort":
+        raise ConfirmationNeeded(
+            f"{options.output_dir} holds {count} faces already; nothing was changed.",
+            "Choose --on-existing continue, merge or replace.",
+        )
+    if count and options.on_existing == "replace" and not (options.yes or console.is_interactive()):
+        raise ConfirmationNeeded(
+            f"{count} faces of {options.output_dir} would be put into the trash.", "Repeat the command with --yes."
+        )
+
+
+def _put_old_faces_away(
+    workspace: Workspace, options: ExtractOptions, report: ExtractReport, progress: Progress
+) -> None:
+    """Faces, their journal and their debug pictures go into the trash."""
+    faces, journal, debug = list_faces(options.output_dir), options.output_dir / JOURNAL_NAME, _debug_folder(options)
+    old = [*faces, *([journal] if journal.exists() else []), *(list_images(debug) if debug.is_dir() else [])]
+    if old:
+        report.trash = move_to_trash(workspace.trash, old, f"extract --on-existing replace ({options.output_dir})")
+        progress.say(f"{len(faces)} old faces were put into {report.trash} (`workspace undo` brings them back).")
+
+
+def _auto_side(
+    options: ExtractOptions,
+    settings: dict[str, Any],
+    frames: list[Path],
+    worker: WorkerSettings,
+    workers: int,
+    progress: Progress,
+) -> int:
+    """The side an earlier run of `auto` with the same settings has measured, or a new measurement."""
+    if options.on_existing != "replace":
+        for earlier in reversed(Journal(options.output_dir).settings.values()):
+            if {**earlier, "side": "auto"} == settings:
+                return int(earlier["side"])
+    count = min(_FRAMES_MEASURED, len(frames))
+    sample = [frames[n * len(frames) // count] for n in range(count)]
+    sides: list[float] = []
+    with progress.task("Measuring faces", total=count) as task:
+        outcomes = map_ordered(
+            measure_frame, sample, workers=min(workers, count), initializer=start_process, initargs=(worker,)
+        )
+        for outcome in outcomes:
+            sides += outcome.value or []
+            task.advance()
+    if not sides:
+        raise MissingInput(
+            f"No face was found in {count} frames spread over the whole sequence, so no size can be measured.",
+            "Give --image-size a number, and check that the frames show faces.",
+        )
+    side = suggest_side(sides)
+    progress.say(f"Image size auto: {side} pixels (faces span {min(sides):.0f} to {max(sides):.0f} in these frames).")
+    return side
+
+
+def _work(
+    tasks: Sequence[FrameTask],
+    journal: Journal,
+    key: str,
+    worker: WorkerSettings,
+    workers: int,
+    report: ExtractReport,
+    progress: Progress,
+) -> None:
+    if not tasks:
+        return
+    with progress.task("Extracting faces", total=len(tasks)) as task:
+        outcomes = map_ordered(
+            extract_frame,
+            tasks,
+            workers=min(workers, len(tasks)),
+            initializer=start_process,
+            initargs=(worker,),
+        )
+        for outcome in outcomes:
+            name = outcome.item.path.name
+            result: FrameResult | None = outcome.value
+            if result is None:
+                report.failed[name] = outcome.error or "unknown"
+                if outcome.details:
+                    console.log_only(outcome.details)
+                journal.add(FrameEntry(name, Fingerprint(-1, -1), key, failed=report.failed[name]))
+            elif result.unwritable is not None:
+                raise FaceLoomError(result.unwritable, "Finished frames are kept; the same command goes on from there.")
+            else:
+                faces = (*outcome.item.present, *result.faces)
+                journal.add(FrameEntry(name, result.fingerprint, key, faces))
+                report.faces += len(result.faces)
+            task.note(f"{report.faces} faces")
+            task.advance()
+
+
+def _tell(
+    frames: list[Path], journal: Journal, report: ExtractReport, options: ExtractOptions, progress: Progress
+) -> None:
+    names = [frame.name for frame in frames]
+    entries = [journal.frames[name] for name in names]
+    report.without_face = [e.frame for e in entries if e.failed is None and not e.faces]
+    progress.say(f"Images found: {report.frames}")
+    if report.skipped:
+        progress.say(f"Finished before: {report.skipped}")
+    progress.say(f"Faces detected: {report.faces}")
+    if report.without_face:
+        progress.say(f"Without a face: {len(report.without_face)} frames: {name_ranges(report.without_face, names)}")
+    for name, reason in report.failed.items():
+        progress.say(f"Failed: {name}: {reason}")
+    if report.failed:
+        raise PartialFailure(
+            f"{len(report.failed)} of {report.frames} frames could not be done: {few(list(report.failed))}.",
+            "Repair or remove these files, then run the same step again; only they are tried.",
+        )
+    if len(report.without_face) == report.frames:
+        raise MissingInput(
+            f"No face was found in any of the {report.frames} frames of {options.input_dir}.",
+            "Look at a few frames: faces should be at least 40 pixels large and not far beyond profile. "
+            "--output-debug shows what is seen.",
+        )

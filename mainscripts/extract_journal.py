@@ -1,0 +1,183 @@
+"""The journal of an extraction: what became of every frame, and a second copy of every face's record.
+
+`<folder of faces>/.faceloom.jsonl`, one JSON object per line, only ever appended to:
+
+    {"schema": "Extraction.1", "settings": {...}, "key": "1f0c..."}     how the frames below were extracted
+    {"frame": "00001.png", "bytes": 4711, "mtime_ns": 17..., "key": "1f0c...",
+     "faces": [{"file": "00001_0.jpg", "record": {<Face.1>}}, ...]}     finished; the list may be empty
+    {"frame": "00002.png", "bytes": 0, "mtime_ns": 17..., "key": "1f0c...", "failed": "reason"}
+
+The last line about a frame counts. A face is written before its frame's line, so a crash at any moment leaves frames
+without a line, which are simply done again. The records serve anyone whose picture editor has stripped the JPEGs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any
+
+from core.errors import BrokenFile
+from core.files import explain_os_error
+
+JOURNAL_NAME = ".faceloom.jsonl"
+SCHEMA = "Extraction.1"
+_SECONDS_BETWEEN_SYNCS = 2.0
+
+
+@dataclass(frozen=True)
+class Fingerprint:
+    """Tells whether a frame file is still the one that was extracted."""
+
+    bytes: int
+    mtime_ns: int
+
+    @classmethod
+    def of(cls, path: Path) -> Fingerprint:
+        """Of a file on disk. BrokenFile where it cannot be looked at."""
+        try:
+            found = path.stat()
+        except OSError as problem:
+            raise BrokenFile(path, f"cannot be read ({problem.strerror}).") from problem
+        return cls(found.st_size, found.st_mtime_ns)
+
+
+@dataclass(frozen=True)
+class FaceEntry:
+    """A face file and its record."""
+
+    file: str
+    record: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class FrameEntry:
+    """What became of one frame: `failed` is a reason, or None when it is finished with these faces (maybe none)."""
+
+    frame: str
+    fingerprint: Fingerprint
+    key: str
+    faces: tuple[FaceEntry, ...] = ()
+    failed: str | None = None
+
+
+def settings_key(settings: Mapping[str, Any]) -> str:
+    """A short name for settings: equal settings, equal key."""
+    text = json.dumps(settings, sort_keys=True, ensure_ascii=True)
+    return hashlib.sha256(text.encode("ascii")).hexdigest()[:16]
+
+
+class Journal:
+    """The journal of one folder, read whole, then appended to.
+
+    Attributes:
+        frames: frame name -> its last entry.
+        settings: key -> settings, in the order they were first used.
+        broken_lines: how many complete lines could not be read (a torn last line does not count).
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Reads what is there; nothing is written yet. BrokenFile where the journal cannot be read at all."""
+        self.path = folder / JOURNAL_NAME
+        self.frames: dict[str, FrameEntry] = {}
+        self.settings: dict[str, dict[str, Any]] = {}
+        self.broken_lines = 0
+        self._stream: IO[bytes] | None = None
+        self._synced = 0.0
+        self._torn = False
+        try:
+            data = self.path.read_bytes()
+        except FileNotFoundError:
+            return
+        except OSError as problem:
+            raise BrokenFile(self.path, f"the journal cannot be read ({problem.strerror}).") from problem
+        lines = data.split(b"\n")
+        self._torn = bool(lines.pop())
+        for line in lines:
+            if line.strip() and not self._take_line(line):
+                self.broken_lines += 1
+
+    def _take_line(self, line: bytes) -> bool:
+        try:
+            entry = json.loads(line)
+            if "settings" in entry:
+                if entry["schema"] != SCHEMA:
+                    return False
+                self.settings[str(entry["key"])] = dict(entry["settings"])
+                return True
+            faces = tuple(FaceEntry(str(f["file"]), dict(f["record"])) for f in entry.get("faces", ()))
+            fingerprint = Fingerprint(int(entry["bytes"]), int(entry["mtime_ns"]))
+            failed = entry.get("failed")
+            name = str(entry["frame"])
+            self.frames[name] = FrameEntry(name, fingerprint, str(entry["key"]), faces, failed)
+        except (ValueError, KeyError, TypeError, AttributeError):
+            return False
+        return True
+
+    def __enter__(self) -> Journal:
+        """Opens the file for appending; a torn last line is closed off."""
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._stream = open(self.path, "ab")
+            if self._torn:
+                self._stream.write(b"\n")
+        except OSError as problem:
+            raise explain_os_error(problem, self.path) from problem
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._stream is not None:
+            self._flush(sync=True)
+            self._stream.close()
+            self._stream = None
+
+    def use(self, settings: Mapping[str, Any]) -> str:
+        """Announces the settings of the entries to come; returns their key."""
+        key = settings_key(settings)
+        if key not in self.settings:
+            self.settings[key] = dict(settings)
+            self._write({"schema": SCHEMA, "settings": settings, "key": key})
+        return key
+
+    def add(self, entry: FrameEntry) -> None:
+        """One frame is done."""
+        self.frames[entry.frame] = entry
+        line: dict[str, Any] = {
+            "frame": entry.frame,
+            "bytes": entry.fingerprint.bytes,
+            "mtime_ns": entry.fingerprint.mtime_ns,
+            "key": entry.key,
+        }
+        if entry.failed is None:
+            line["faces"] = [{"file": f.file, "record": f.record} for f in entry.faces]
+        else:
+            line["failed"] = entry.failed
+        self._write(line)
+
+    def _write(self, line: Mapping[str, Any]) -> None:
+        assert self._stream is not None, "the journal is written inside its `with` block only"
+        text = json.dumps(line, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
+        try:
+            self._stream.write(text.encode("ascii") + b"\n")
+        except OSError as problem:
+            raise explain_os_error(problem, self.path) from problem
+        self._flush(sync=time.monotonic() - self._synced > _SECONDS_BETWEEN_SYNCS)
+
+    def _flush(self, *, sync: bool) -> None:
+        """Every line leaves this process at once (kill -9 loses nothing); the disk has it seconds later."""
+        assert self._stream is not None
+        try:
+            self._stream.flush()
+            if sync:
+                os.fsync(self._stream.fileno())
+                self._synced = time.monotonic()
+        except OSError as problem:
+            raise explain_os_error(problem, self.path) from problem
