@@ -6,11 +6,12 @@ rem   bat\faceloom.bat [words]   main.py with these words
 rem The numbered scripts jump here without CALL, which would read % and ^ in their words a second time.
 setlocal EnableExtensions EnableDelayedExpansion
 set "FACELOOM_CMDLINE=!CMDCMDLINE!"
-set "LINE=!CMDCMDLINE:"=!"
+set "LINE="
 set "CLICKED="
-if "!LINE:~-1!"==" " set "CLICKED=1"
 set "ONE_SHOT="
-if not "!LINE: /c =!"=="!LINE!" set "ONE_SHOT=1"
+if defined FACELOOM_CMDLINE set "LINE=!FACELOOM_CMDLINE:"=!"
+if defined LINE if "!LINE:~-1!"==" " set "CLICKED=1"
+if defined LINE if not "!LINE: /c =!"=="!LINE!" set "ONE_SHOT=1"
 setlocal DisableDelayedExpansion
 if not defined FACELOOM_SCRIPT set "FACELOOM_SCRIPT=%~nx0"
 set "PYTHONUTF8=1"

@@ -216,7 +216,13 @@ def parser_for(command: Command, known: Sequence[OptionSpec]) -> argparse.Argume
             own.add_argument(*names, dest=spec.name, metavar=_metavar(spec), help=describe(spec).replace("%", "%%"))
     if any(spec.name == "device" for spec in known):
         own.add_argument("--cpu-only", dest="device", action="store_const", const="cpu", help="Same as --device cpu.")
-        own.add_argument("--force-gpu-idxs", dest="device", metavar="LIST", help="Same as --device, e.g. 0,1.")
+        own.add_argument(
+            "--force-gpu-idxs",
+            dest="device",
+            metavar="LIST",
+            type=lambda text: text.replace(",", "+"),
+            help="Same as --device; a comma list such as 0,1 is understood.",
+        )
     _add_flags_for_every_command(parser, {f"--{spec.flag}" for spec in known})
     return parser
 

@@ -50,6 +50,19 @@ class Command:
 _WORKSPACE, _VIDEO = "mainscripts.workspace", "mainscripts.videoed"
 
 COMMANDS: tuple[Command, ...] = (
+    Command("videoed extract-video", _VIDEO, "ExtractVideoOptions", "Turns a video into pictures.", "extract_video"),
+    Command("videoed cut-video", _VIDEO, "CutVideoOptions", "Keeps one part of a video.", "cut"),
+    Command("videoed denoise-image-sequence", _VIDEO, "DenoiseOptions", "Takes noise out of frames.", "denoise"),
+    Command(
+        "videoed video-from-sequence",
+        "mainscripts.videoed_result",
+        "VideoFromSequenceOptions",
+        "Makes a video of pictures.",
+        "video_from_sequence",
+    ),
+    Command("extract", "mainscripts.extract", "ExtractOptions", "Finds the faces in pictures and cuts them out."),
+    Command("train", "mainscripts.train", "TrainOptions", "Trains a model on two facesets."),
+    Command("merge", "mainscripts.merge", "MergeOptions", "Puts the learned face onto every frame."),
     Command("util", "mainscripts.util", "UtilOptions", "Works on a folder of faces.", prints=("print_metadata",)),
     Command("doctor", "mainscripts.doctor", "DoctorOptions", "Checks everything FaceLoom runs on.", prints=("json",)),
     Command("weights", "mainscripts.weights", "WeightsOptions", "Lists, fetches and verifies the face networks."),

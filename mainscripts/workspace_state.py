@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from core.errors import BrokenFile, MissingInput, UserError
-from core.files import free_bytes, list_images, natural_key
+from core.errors import MissingInput, UserError
+from core.files import free_bytes, list_images
 from core.paths import FACE_EXTENSIONS, VIDEO_EXTENSIONS, Workspace, find_video
 from core.progress import Progress
-from models.checkpoint_files import read_figures
+from models.registry import MODEL_CLASSES, list_models
 from samplelib.faceset import open_faceset
 
 _SHOWN = 5
@@ -150,15 +150,13 @@ def _faces(aligned: Path, progress: Progress) -> tuple[Sequence, list[tuple[str,
 
 
 def _models(folder: Path) -> list[ModelState]:
-    found = []
-    for path in sorted(folder.iterdir() if folder.is_dir() else (), key=lambda p: natural_key(p.name)):
-        if not path.is_dir():
-            continue
-        try:
-            found.append(ModelState(path.name, int(read_figures(path / "checkpoint")["iteration"]), ""))
-        except (BrokenFile, KeyError, TypeError, ValueError) as problem:
-            found.append(ModelState(path.name, 0, f"its state cannot be read ({problem})."))
-    return found
+    """The trained models of every class, newest first."""
+    saved = [model for class_name in MODEL_CLASSES for model in list_models(folder, class_name)]
+    saved.sort(key=lambda model: model.saved_at, reverse=True)
+    return [
+        ModelState(m.folder.name, m.iteration or 0, "" if m.iteration is not None else "its figures cannot be read")
+        for m in saved
+    ]
 
 
 def next_step(state: WorkspaceState) -> str:
