@@ -32,7 +32,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from core.errors import BadOption, BrokenFile, NotAFace
+from core.errors import BrokenFile, NotAFace
 from core.files import atomic_write_bytes
 from core.geometry import invert_affine
 from core.jpeg import JpegHead, marked_records, parse_segments, read_segments, replace_records
@@ -145,12 +145,11 @@ class FaceMetadata:
         try:
             record = _upgraded(_parse_object(text))
             values = {name: _take(record, name) for name in _FIELDS_IN_JSON}
-            values["face_type"] = FaceType.parse(_text("face_type", values["face_type"]))
+            values["face_type"] = _face_type(values["face_type"])
             values["polygons"] = tuple(_polygon(entry) for entry in _list("polygons", values["polygons"]))
             return cls(**values, xseg_mask=xseg_mask, extra=record)
-        except (ValueError, BadOption) as problem:
-            why = problem.what if isinstance(problem, BadOption) else str(problem)
-            raise BrokenFile(path, f"its face record is damaged: {why}", _AGAIN) from problem
+        except ValueError as problem:
+            raise BrokenFile(path, f"its face record is damaged: {problem}", _AGAIN) from problem
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, FaceMetadata):
@@ -262,6 +261,13 @@ def _text(name: str, value: Any) -> str:
     if not isinstance(value, str) or len(value) > _LONGEST_TEXT:
         raise ValueError(f"{name} is not a text of at most {_LONGEST_TEXT} letters.")
     return value
+
+
+def _face_type(value: Any) -> FaceType:
+    for face_type in FaceType:
+        if face_type.value == value:
+            return face_type
+    raise ValueError(f"face_type is not one this version knows. Received: {str(value)[:40]}.")
 
 
 def _frame_name(value: Any) -> str:

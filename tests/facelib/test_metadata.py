@@ -281,8 +281,10 @@ def png_header(width: int, height: int) -> bytes:
 
 POINTS = np.zeros((68, 2)).tolist()
 LIES: list[tuple[str, Any, str]] = [
-    ("face_type", "mark_only", "face type"),
-    ("face_type", 4, "face_type is not a text"),
+    ("face_type", "mark_only", "face_type is not one this version knows. Received: mark_only"),
+    ("face_type", "wf", "face_type"),
+    ("face_type", 4, "face_type"),
+    ("face_type", ["head"], "face_type"),
     ("landmarks", POINTS[:67], r"landmarks has the shape \(67, 2\) and not \(68, 2\)"),
     ("landmarks", [*POINTS[:67], [1, 2, 3]], "one shape"),
     ("landmarks", [*POINTS[:67], [1, "2"]], "not a number"),
