@@ -1,4 +1,4 @@
-"""`merge`: puts the learnt face onto every frame of the destination (script 7).
+"""`merge`: puts the learned face onto every frame of the destination (script 7).
 
 Here frames, faces and a trained model meet; `merger/` does the work and never hears of models. A second run renders
 only what changed (merger/journal.py); finished frames are never deleted.
@@ -28,7 +28,7 @@ from merger.frames import FrameCollection, FrameFaces, collect_frames, shortened
 from merger.journal import Journal, RenderKey, render_key, summary
 from merger.settings import MergeSettings, read_settings
 from models.base import State
-from models.checkpoint import Checkpoint, CheckpointStore
+from models.checkpoint import CheckpointStore
 from models.registry import MODEL_CLASSES, SavedModel, find_model, list_models, load_model
 from samplelib.faceset import open_faceset
 
@@ -138,8 +138,7 @@ def run(workspace: Workspace, options: MergeOptions, progress: Progress) -> Merg
     _check_folders(options)
     settings = MergeSettings.part_of(options)
     collection = _collect(options, progress)
-    checkpoint, load = open_model(options, progress)
-    model = fingerprint(checkpoint.parts)
+    model, load = open_model(options, progress)
     keys = {frame.stem: render_key(frame, settings, model) for frame in collection.frames}
     journal = Journal(options.output_dir, options.output_mask_dir)
     states = {stem: ["restart"] if options.restart else journal.state_of(stem, key) for stem, key in keys.items()}
@@ -184,9 +183,9 @@ def _collect(options: MergeOptions, progress: Progress) -> FrameCollection:
     return collection
 
 
-def open_model(options: MergeOptions, progress: Progress) -> tuple[Checkpoint, Callable[[], Predictor]]:
-    """The checkpoint of the chosen model, and what builds the model from it: loading a neural framework takes seconds,
-    and is not needed where every frame is up to date.
+def open_model(options: MergeOptions, progress: Progress) -> tuple[str, Callable[[], Predictor]]:
+    """The fingerprint of the chosen model's weights, and what loads the model: a neural framework takes seconds, and is
+    not needed where every frame is up to date.
 
     Raises:
         UserError: no such class or model; those that exist are listed. A model is never made here.
@@ -208,7 +207,7 @@ def open_model(options: MergeOptions, progress: Progress) -> tuple[Checkpoint, C
             progress.say(note)
         return model
 
-    return checkpoint, load
+    return fingerprint(checkpoint.parts), load
 
 
 def fingerprint(parts: State) -> str:

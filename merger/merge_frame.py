@@ -2,7 +2,7 @@
 
     align             cut every face out of the frame, at the model's resolution
     predict           the model answers with the new face and two masks
-    choose the mask   the outline of the landmarks, what the model learnt, or both together
+    choose the mask   the outline of the landmarks, what the model learned, or both together
     shape the mask    shrink or grow it, soften its edge
     match the colors  the new face takes the colors of the old one
     put it back       through the same matrix, backwards; only where the mask is

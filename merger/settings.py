@@ -52,7 +52,7 @@ class MergeSettings(Options):
         "dst",
         "Mask mode",
         choices=MASK_MODES,
-        help="dst: the outline of the landmarks. learned-prd, learned-dst: what the model learnt of the new and of the"
+        help="dst: the outline of the landmarks. learned-prd, learned-dst: what the model learned of the new and of the"
         " old face; their product (*) keeps what both agree on, their sum (+) what either shows. full: the square.",
     )
     erode_mask: int = option(
