@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from core.errors import BadOption
-from core.nn.backend import Tensor, keras, ops
+from core.nn.framework import Tensor, keras, ops
 from core.nn.layers import (
     Activation,
     Conv2D,
@@ -168,9 +168,7 @@ class Decoder(keras.layers.Layer):
             return Upscale(filters, act, name=name, dtype=trunk)
 
         self.upscales = [upscale(f"upscale{k}", width * d) for k, width in enumerate(widths)]
-        self.residuals = [
-            ResidualBlock(width * d, act, name=f"res{k}", dtype=trunk) for k, width in enumerate(widths)
-        ]
+        self.residuals = [ResidualBlock(width * d, act, name=f"res{k}", dtype=trunk) for k, width in enumerate(widths)]
         self.mask_upscales = [upscale(f"upscalem{k}", width * m) for k, width in enumerate(widths)]
         self.heads = [Conv2D(3, 1, name="out_conv", dtype="float32")]
         if self.sub_pixels:
@@ -290,9 +288,7 @@ class LIAE(Autoencoder):
         self.decoder = Decoder(architecture, dims, trunk=trunk)
         batch, height, width, channels = _build_to_code(self.encoder, [self.inter_ab, self.inter_b], dims)
         self.decoder.build((batch, height, width, 2 * channels))
-        self.networks = {
-            network.name: network for network in (self.encoder, self.inter_ab, self.inter_b, self.decoder)
-        }
+        self.networks = {network.name: network for network in (self.encoder, self.inter_ab, self.inter_b, self.decoder)}
 
     def code(self, encoded: Tensor, person: str) -> Tensor:
         shared = self.inter_ab(encoded)

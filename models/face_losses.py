@@ -5,7 +5,7 @@ Everything is float32; faces (N, R, R, 3) and masks (N, R, R, 1) in [0, 1]; resu
 
 from __future__ import annotations
 
-from core.nn.backend import Tensor, ops
+from core.nn.framework import Tensor, ops
 from core.nn.losses import dssim, gaussian_blur, mean_squared
 
 

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from core.errors import BadOption
-from core.nn.backend import Tensor, active_backend, keras, ops
+from core.nn.backend import active_backend
 from core.nn.device import choose_devices
+from core.nn.framework import Tensor, keras, ops
 from core.nn.optimizers import OptimizerSettings, RMSprop
 from core.nn.weights import export_tensors, import_tensors, initialize, named_variables
 from facelib.face_type import FaceType

@@ -1,1 +1,1 @@
-"""Network building blocks that know nothing of faces: layers, losses, optimizers, weights, devices; one file per backend."""
+"""Network building blocks that know nothing of faces: layers, losses, optimizers, weights, devices."""

@@ -8,46 +8,67 @@ from __future__ import annotations
 import shutil
 import subprocess
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
+import psutil
 
 from core.errors import BadOption, FaceLoomError
-from core.nn.backend import Device, Tensor, active_backend, keras, ops
+from core.nn.backend import active_backend
+from core.nn.framework import Tensor, keras, ops
 from core.nn.layers import Conv2D, leaky
 from core.nn.optimizers import OptimizerSettings, RMSprop
+from core.nn.steps import Device
 from core.nn.weights import initialize, named_variables
 
 _TOLERANCE = 0.02  # of the largest value; graphics cards multiply in 10-bit mantissas (TF32) unless told otherwise
 
 
-def installed_cards() -> list[str]:
-    """Names of the NVIDIA cards that the system's driver shows, with their memory; empty without the driver's tool."""
+@dataclass(frozen=True)
+class Card:
+    """A graphics card as the system's driver shows it, whether or not the neural framework can use it."""
+
+    name: str
+    memory_bytes: int
+
+    def __str__(self) -> str:
+        return f"{self.name}, {self.memory_bytes / 2**30:.0f} GiB"
+
+
+def installed_cards() -> list[Card]:
+    """The NVIDIA cards that the system's driver shows; none where its tool `nvidia-smi` is absent or fails."""
     tool = shutil.which("nvidia-smi")
     if tool is None:
         return []
+    words = [tool, "--query-gpu=name,memory.total", "--format=csv,noheader,nounits"]
     try:
-        answer = subprocess.run(
-            [tool, "--query-gpu=name,memory.total", "--format=csv,noheader"],
-            capture_output=True,
-            text=True,
-            timeout=20,
-            check=True,
-        )
+        answer = subprocess.run(words, capture_output=True, text=True, timeout=20, check=True)
     except (OSError, subprocess.SubprocessError):
         return []
-    return [line.strip() for line in answer.stdout.splitlines() if line.strip()]
+    cards = []
+    for line in answer.stdout.splitlines():
+        name, _, mebibytes = line.rpartition(",")
+        if name and mebibytes.strip().isdigit():
+            cards.append(Card(name.strip(), int(mebibytes) * 2**20))
+    return cards
+
+
+def list_devices() -> list[Device]:
+    """Every processor the neural framework can use, the CPU first, with their memory where it is known."""
+    memory = {card.name: card.memory_bytes for card in installed_cards()}
+    memory["CPU"] = psutil.virtual_memory().total
+    return [replace(device, memory_bytes=memory.get(device.description)) for device in active_backend().list_devices()]
 
 
 def unusable_cards() -> str:
-    """In words: cards that the system shows and the framework does not. Empty when all is well."""
+    """In words: graphics cards that the system shows and the neural framework cannot use. Empty when all is well."""
     cards = installed_cards()
     usable = sum(device.kind == "gpu" for device in active_backend().list_devices())
     if len(cards) <= usable:
         return ""
-    return (
-        f"The system shows {len(cards)} graphics card(s) ({'; '.join(cards)}), but the neural framework can use {usable}."
-    )
+    names = "; ".join(map(str, cards))
+    return f"The system shows {len(cards)} graphics card(s) ({names}), but the neural framework can use {usable}."
 
 
 CUDA_REMEDY = (
@@ -66,7 +87,7 @@ def choose_devices(text: str = "auto") -> list[Device]:
         BadOption: no such device.
         FaceLoomError: "auto", and a graphics card is present but unusable.
     """
-    devices = active_backend().list_devices()
+    devices = list_devices()
     cpu, gpus = devices[0], [device for device in devices if device.kind == "gpu"]
     word = text.strip().lower()
     if word == "cpu":
@@ -83,7 +104,7 @@ def choose_devices(text: str = "auto") -> list[Device]:
         there = ", ".join(f"{gpu.index} ({gpu.description})" for gpu in gpus) or "none"
         raise BadOption(
             f"A device is auto, cpu, or GPU numbers like 0 or 0+1; GPUs here: {there}. Received: {text}.",
-            unusable_cards() and CUDA_REMEDY,
+            CUDA_REMEDY if unusable_cards() else "",
         )
     return [known[number] for number in numbers]
 
@@ -157,7 +178,7 @@ def _trained(device: Device, updates: int = 1) -> np.ndarray:
             variables.update({f"{layer.name}/{name}": v for name, v in named_variables(layer).items()})
         optimizer = RMSprop(variables, OptimizerSettings(learning_rate=1e-3), seed=0)
 
-    def objective(batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+    def objective(batch: Mapping[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
         drawn = layers[1](leaky(layers[0](batch["picture"]), 0.1))
         loss = ops.sum(ops.square(drawn - batch["target"]))
         return loss, {"loss": loss}

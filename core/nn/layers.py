@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from core.nn.backend import Tensor, keras, ops
+from core.nn.framework import Tensor, keras, ops
 
 Activation = Callable[[Tensor, float], Tensor]
 """(features, slope) -> features."""
@@ -176,4 +176,4 @@ class ResidualBlock(keras.layers.Layer):
 
     def call(self, x: Tensor) -> Tensor:
         """(N, H, W, C) -> (N, H, W, C)."""
-        return self.activation(x + self.conv2(self.activation(self.conv1(x), 0.2)), 0.2)
+        return self.activation(self.conv2(self.activation(self.conv1(x), 0.2)) + x, 0.2)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from core.nn.backend import Tensor, ops
+from core.nn.framework import Tensor, ops
 
 _C1 = 0.01**2
 _C2 = 0.03**2

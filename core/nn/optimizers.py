@@ -19,7 +19,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from core.nn.backend import Tensor, keras, ops
+from core.nn.framework import Tensor, keras, ops
 
 EPSILON = 1e-6
 
@@ -88,39 +88,36 @@ class Optimizer(ABC):
         values: Sequence[Tensor],
         slots: Sequence[Sequence[Tensor]],
         gradients: Sequence[Tensor],
+        norm: Tensor,
         iteration: Tensor,
         seed: Tensor,
-        healthy: Tensor,
-    ) -> tuple[list[Tensor], list[list[Tensor]], Tensor]:
-        """New values and slots, and whether all was finite; if not (or not `healthy`), they are the old ones.
+    ) -> tuple[list[Tensor], list[list[Tensor]]]:
+        """New values and new slots; the old ones, to the bit, when the norm is not finite.
 
         Args:
             values: one tensor per variable, in the order of `variables`.
             slots: per word of `slot_names`, one tensor per variable.
             gradients: one tensor per variable.
+            norm: sqrt of the sum of all gradients' squares, float32 scalar; NaN or infinite to keep all as it is.
             iteration, seed: int64 scalars.
-            healthy: boolean scalar; False keeps everything as it is.
         """
-        norm = ops.sqrt(sum(_squared_norm(g) for g in gradients))
-        finite = ops.logical_and(healthy, ops.isfinite(norm))
+        finite = ops.isfinite(norm)
         clip = self.settings.clip_norm
         scale = ops.where(norm >= clip, clip / norm, 1.0) if clip > 0 else None
         rate = self._rate(iteration)
         new_values: list[Tensor] = []
         new_slots: list[list[Tensor]] = [[] for _ in slots]
         for number, (value, gradient) in enumerate(zip(values, gradients, strict=True)):
-            gradient = ops.cast(gradient, "float32")
             old = [slot[number] for slot in slots]
             direction, new = self._direction(gradient if scale is None else gradient * scale, old)
-            change = rate * direction
             reached = finite
             if self.settings.keep_probability < 1.0:
                 mask = keep_mask(value.shape, self.settings.keep_probability, seed, iteration, number)
                 reached = ops.logical_and(mask, finite)
-            new_values.append(ops.where(reached, value - change, value))
+            new_values.append(ops.where(reached, value - rate * direction, value))
             for k, (before, after) in enumerate(zip(old, new, strict=True)):
                 new_slots[k].append(ops.where(finite, after, before))
-        return new_values, new_slots, finite
+        return new_values, new_slots
 
     def _rate(self, iteration: Tensor) -> Tensor | float:
         """The learning rate of this update; the cosine's argument comes from an integer, never from a large float."""
@@ -196,7 +193,3 @@ def _int32(x: Tensor) -> Tensor:
 def _signed(bits: int) -> int:
     """The int32 with these low 32 bits."""
     return (bits + 2**31) % 2**32 - 2**31
-
-
-def _squared_norm(gradient: Tensor) -> Tensor:
-    return ops.sum(ops.square(ops.cast(gradient, "float32")))

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from core.errors import FaceLoomError
-from core.nn.backend import keras
+from core.nn.framework import keras
 
 _STORED_NAMES = {"kernel": "weight"}
 

@@ -9,8 +9,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from core.errors import BadOption
-from core.nn.backend import keras
+from core.nn.framework import keras
 from core.nn.weights import named_variables
 from models.autoencoders import Architecture, Autoencoder, Dims, build_autoencoder
 
