@@ -37,6 +37,9 @@ LAB_DEVIATION_FLOOR = 0.1
 COVARIANCE_FLOOR = 1e-5
 """Added to the diagonal of BGR covariances (colors in [0, 1])."""
 
+_LAB_RANGE = ((0.0, -127.0, -127.0), (100.0, 127.0, 127.0))
+"""Least and largest L, a and b after a transfer."""
+
 THUMBNAIL_SIDE = 64
 """Side of the pictures that idt and sot are fitted on."""
 
@@ -71,8 +74,15 @@ class ColorTransform(Protocol):
 
 
 def bgr_to_lab(image: np.ndarray) -> np.ndarray:
-    """BGR float32 in [0, 1] (clamped) -> CIE Lab float32, D65: L 0..100, a and b about -108..98."""
-    return cv2.cvtColor(np.ascontiguousarray(image, np.float32), cv2.COLOR_BGR2Lab)
+    """BGR float32 in [0, 1] (clamped) -> CIE Lab float32, D65: L 0..100, a and b about -108..98.
+
+    The sRGB curve is taken out here: the way OpenCV goes from sRGB to Lab interpolates in a table and is off by
+    up to half a gray level.
+    """
+    clamped = np.clip(image, 0.0, 1.0, dtype=np.float32)
+    linear = cv2.pow((clamped + np.float32(0.055)) * np.float32(1 / 1.055), 2.4)
+    np.copyto(linear, clamped * np.float32(1 / 12.92), where=clamped <= 0.04045)
+    return cv2.cvtColor(linear, cv2.COLOR_LBGR2Lab)
 
 
 def lab_to_bgr(lab: np.ndarray) -> np.ndarray:
@@ -133,11 +143,13 @@ class ReinhardTransform:
     offset: np.ndarray
 
     def apply(self, image: np.ndarray, thumbnail_to_image: np.ndarray | None = None) -> np.ndarray:
-        lab = bgr_to_lab(image)
-        moved = lab * self.gain.astype(np.float32) + self.offset.astype(np.float32)
-        np.clip(moved[..., 0], 0.0, 100.0, out=moved[..., 0])
-        np.clip(moved[..., 1:], -127.0, 127.0, out=moved[..., 1:])
-        return lab_to_bgr(moved)
+        # Planes are contiguous, which makes this several times faster than broadcasting over the last axis.
+        planes = cv2.split(bgr_to_lab(image))
+        for plane, gain, offset, low, high in zip(planes, self.gain, self.offset, *_LAB_RANGE, strict=True):
+            plane *= np.float32(gain)
+            plane += np.float32(offset)
+            np.clip(plane, low, high, out=plane)
+        return lab_to_bgr(cv2.merge(planes))
 
 
 @dataclass(frozen=True)

@@ -62,9 +62,10 @@ def _match_marginal(values: np.ndarray, count: int, wanted: np.ndarray) -> np.nd
     edges = np.linspace(low, high, _HISTOGRAM_BINS + 1)
     has = _cumulative(measured, edges)
     wants = _cumulative(wanted, edges)
-    mapped = np.interp(has, wants, edges)
-    inside = np.clip(values, measured.min(), measured.max())
-    return np.interp(inside, edges, mapped) - inside
+    moved_edges = np.interp(has, wants, edges) - edges
+    place = (np.clip(values, measured.min(), measured.max()) - low) * (_HISTOGRAM_BINS / (high - low))
+    below = np.minimum(place.astype(np.intp), _HISTOGRAM_BINS - 1)
+    return moved_edges[below] + (place - below) * np.diff(moved_edges)[below]
 
 
 def _cumulative(values: np.ndarray, edges: np.ndarray) -> np.ndarray:
@@ -85,22 +86,20 @@ def random_rotation(rng: np.random.Generator) -> np.ndarray:
 
 
 def look_up_lattice(lattice: np.ndarray, image: np.ndarray) -> np.ndarray:
-    """Where a lattice (n, n, n, 3) sends every color of `image` (..., 3), float32 in [0, 1]; trilinear in between."""
+    """Where a lattice (n, n, n, 3), float32, sends every color of `image` (H, W, 3), float32 in [0, 1].
+
+    Trilinear in between, by two picture look-ups: the lattice's slices of equal blue lie side by side in an atlas, and
+    each color mixes its place in the slice below and the slice above its blue.
+    """
     side = lattice.shape[0]
-    flat = lattice.reshape(-1, 3)
-    place = np.clip(image.reshape(-1, 3), 0.0, 1.0) * np.float32(side - 1)
-    base = np.minimum(place.astype(np.int32), side - 2)
-    part = place - base
-    strides = (side * side, side, 1)
-    corner = base[:, 0] * strides[0] + base[:, 1] * strides[1] + base[:, 2]
-    result = np.zeros_like(place)
-    for high in np.ndindex(2, 2, 2):
-        weight = np.ones(len(place), np.float32)
-        for channel in range(3):
-            weight *= part[:, channel] if high[channel] else 1.0 - part[:, channel]
-        offset = sum(step * stride for step, stride in zip(high, strides, strict=True))
-        result += weight[:, None] * flat[corner + offset]
-    return result.reshape(image.shape)
+    atlas = np.ascontiguousarray(lattice.transpose(1, 0, 2, 3)).reshape(side, side * side, 3)
+    blue, green, red = (np.clip(plane, 0.0, 1.0) * np.float32(side - 1) for plane in cv2.split(image))
+    below = np.minimum(np.floor(blue), np.float32(side - 2))
+    share = cv2.merge([blue - below] * 3)
+    across = red + below * np.float32(side)
+    low = cv2.remap(atlas, across, green, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    high = cv2.remap(atlas, across + np.float32(side), green, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return low + share * (high - low)
 
 
 def fit_transport_field(

@@ -19,6 +19,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 
 import cv2
+import numpy as np
 
 from core.errors import FaceLoomError, ToolFailed
 from core.shared_arrays import SharedArrays, SharedHandle
@@ -28,6 +29,7 @@ MOST_RESTARTS = 3
 _STOP = b"stop"
 _PARENT_CHECK_SECONDS = 10.0
 _STOP_SECONDS = 2.0
+_LARGE_BLOCK_BYTES = 31 << 20
 
 
 @dataclass(frozen=True)
@@ -175,10 +177,18 @@ def _interrupts_held_back() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
+def settle_process() -> None:
+    """Sets this process up for preparing samples on one processor core."""
+    cv2.setNumThreads(1)
+    # The C library learns from one large block, taken and given back, to keep freed memory instead of returning it to
+    # the system and clearing it anew for the next picture. It halves the time of a color transfer.
+    np.empty(_LARGE_BLOCK_BYTES, np.uint8)
+
+
 def _run_worker(pipe: Connection, plan: BatchPlan, caches: list[SharedHandle], batches: SharedHandle) -> None:
     """A worker's life: take a job, build it, say so, until told to stop or the parent is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    cv2.setNumThreads(1)
+    settle_process()
     storage = SharedArrays.attach(batches)
     builder = BatchBuilder(plan, [SharedArrays.attach(handle) for handle in caches])
     # A closed pipe means that the parent is gone.

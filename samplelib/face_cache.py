@@ -1,8 +1,8 @@
 """Faces ready to be sampled, each decoded once: pixels, masks and matrices in memory that all workers share.
 
 A stored face is prepared for one model: decoded, reduced (area filter) where it is much larger than the model needs,
-its masks drawn at that size. What a worker prepares it leaves in a slot of shared memory for all others; faces beyond the
-memory bound are prepared anew each time. Which faces have slots is fixed, so the cache never changes a pixel.
+its masks drawn at that size. What a worker prepares it leaves in a slot of shared memory for all others; faces beyond
+the memory bound are prepared anew each time. Which faces have slots is fixed, so the cache never changes a pixel.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ LARGEST_REDUCTION = 1.5
 """A face is reduced beforehand where the model would shrink it more than this."""
 
 KEPT_DETAIL = 1.25
-"""Pixels kept per pixel of the model then; at the strongest zoom out (1 / 1.15) sampling still shrinks less than 1.5."""
+"""Pixels kept per pixel of the model then: zoomed out by 1 / 1.15, sampling still shrinks less than 1.5 times."""
 
 
 @dataclass(frozen=True)
@@ -94,10 +94,8 @@ def prepare_face(sample: Sample, needs: FaceNeeds) -> WorkingFace:
         BrokenFile: the picture or its mask does not decode.
         NotAFace: its landmarks cannot be aligned.
     """
-    image = sample.image()
     side = working_side(sample, needs)
-    if side != sample.side:
-        image = cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA)
+    image = sample.image(side)
     mask = sample.mask(side)
     planes = [to_uint8(mask)]
     if needs.eyes_mouth:
@@ -165,7 +163,7 @@ class FaceCache:
         return face
 
     def _write(self, index: int, face: WorkingFace) -> None:
-        """Two workers may do this at once: both write the same bytes, and neither says ready before its own are there."""
+        """Two workers may do this at once: both write the same bytes, and each says ready after its own are there."""
         arrays, side = self._arrays, face.image.shape[0]
         arrays["images"][index, :side, :side] = face.image
         arrays["masks"][index, :side, :side] = face.masks
@@ -201,7 +199,7 @@ def cache_layout(samples: Sequence[Sample], needs: FaceNeeds, slots: int) -> Lay
 
 
 def slots_within(bound_bytes: int, facesets: Sequence[tuple[Sequence[Sample], FaceNeeds]]) -> list[int]:
-    """How many faces of each faceset stay in memory when all may take `bound_bytes` together: the same share of each."""
+    """How many faces of each faceset stay in memory when all may take `bound_bytes`: the same share of each."""
     whole = [layout_bytes(cache_layout(samples, needs, len(samples))) for samples, needs in facesets]
     share = min(1.0, bound_bytes / max(1, sum(whole)))
     return [int(len(samples) * share) for samples, _ in facesets]

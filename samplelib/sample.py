@@ -44,12 +44,23 @@ class Sample:
         except OSError as problem:
             raise BrokenFile(self.path, f"cannot be read ({problem.strerror}).") from problem
 
-    def image(self) -> np.ndarray:
-        """The picture: (side, side, 3) BGR uint8. BrokenFile where it does not decode to that."""
-        image = to_uint8(decode_image(self.jpeg(), self.path))
-        if image.shape != (self.side, self.side, 3):
-            height, width = image.shape[:2]
+    def image(self, side: int | None = None) -> np.ndarray:
+        """The picture, resized to `side` pixels (None: as stored): (side, side, 3) BGR uint8.
+
+        It is filtered where it shrinks: by whole factors as it is decoded, then by area.
+
+        Raises:
+            BrokenFile: it does not decode to a square of the size its head tells.
+        """
+        side = side or self.side
+        shrink = next(n for n in (8, 4, 2, 1) if n == 1 or (self.side % n == 0 and self.side >= n * side))
+        image = to_uint8(decode_image(self.jpeg(), self.path, shrink))
+        if image.shape != (self.side // shrink, self.side // shrink, 3):
+            height, width = (length * shrink for length in image.shape[:2])
             raise BrokenFile(self.path, f"it decodes to {width} x {height} pixels instead of {self.side} a side.")
+        if side != image.shape[0]:
+            method = cv2.INTER_AREA if side < image.shape[0] else cv2.INTER_CUBIC
+            image = cv2.resize(image, (side, side), interpolation=method)
         return image
 
     def mask(self, side: int | None = None) -> np.ndarray:
