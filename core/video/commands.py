@@ -1,0 +1,343 @@
+"""ffmpeg command lines, built with ffmpeg-python and run elsewhere: pure functions from settings to lists of words.
+
+Every line names files as `file:<absolute path>`, so no name is ever taken for an option, a protocol or a pattern, and
+asks for messages with their level, so that a complaint can be told from chatter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import ffmpeg
+
+from core.video.properties import ColorTags, VideoProperties
+from core.video.tool import file_address
+
+_QUIET = ("-hide_banner", "-nostdin", "-loglevel", "level+verbose")
+_PROGRESS = ("-progress", "pipe:1", "-nostats", "-stats_period", "0.5")
+_PLAIN = {"color_primaries": "bt709", "color_trc": "bt709"}  # said to both sides of a conversion: it stays out of it
+_NO_TAGS = {"colorspace": "unknown", "color_primaries": "unknown", "color_trc": "unknown"}
+
+
+def _words(output: Any, binary: Path, *extra: str) -> list[str]:
+    program, *rest = output.compile(cmd=str(binary))
+    return [program, *_QUIET, "-y", *extra, *rest]
+
+
+def build_probe(binary: Path, path: Path) -> list[str]:
+    """Lists the packets of the first picture stream and of all audio on standard output; describes on standard
+    error."""
+    source = ffmpeg.input(file_address(path))
+    output = ffmpeg.output(source["V:0"], source["a?"], "pipe:1", c="copy", f="framecrc")
+    return _words(output, binary, "-copyts")
+
+
+@dataclass(frozen=True)
+class ExtractionPlan:
+    """How frames leave a video.
+
+    Attributes:
+        extension: ".png", ".jpg" or ".tif".
+        depth: 8 or 16 bits per channel (JPEG: 8).
+        rate: lay the frames out at this rate, repeating and dropping by time; None: one picture per stored frame.
+        deinterlace: turn the two fields of a frame into one clean picture.
+        digits: width of the number in the file name.
+    """
+
+    extension: str
+    depth: int
+    rate: Fraction | None
+    deinterlace: bool
+    digits: int
+
+
+def build_extraction(binary: Path, path: Path, video: VideoProperties, plan: ExtractionPlan, folder: Path) -> list[str]:
+    """Writes every frame into `folder` as 00001.png, ...; the picture is turned upright and pixels stay as stored."""
+    stream = ffmpeg.input(file_address(path))[str(video.stream)]
+    if plan.deinterlace:
+        stream = stream.filter("bwdif", mode="send_frame")
+    if plan.rate is not None:
+        stream = stream.filter("fps", fps=str(plan.rate), round="near")
+    deep = plan.depth == 16
+    settings: dict[str, Any] = {"fps_mode": "passthrough", "f": "image2", "start_number": 1}
+    stream = _to_rgb(stream, video, "gbrp16le" if deep else "gbrp")
+    if plan.extension == ".png":
+        stream = stream.filter("format", "rgb48be" if deep else "rgb24").filter("setparams", **_NO_TAGS)
+        settings |= {"c:v": "png", "compression_level": 1, "pred": "up"}
+    elif plan.extension == ".tif":
+        stream = stream.filter("format", "rgb48le" if deep else "rgb24").filter("setparams", **_NO_TAGS)
+        settings |= {"c:v": "tiff", "compression_algo": "deflate"}
+    else:  # JPEG is BT.601 in full range, whatever the video was
+        stream = _from_rgb(stream, "smpte170m", "pc", "yuv444p")
+        settings |= {"c:v": "mjpeg", "q:v": 2}
+    pattern = file_address(folder).replace("%", "%%") + f"/%0{plan.digits}d{plan.extension}"
+    return _words(ffmpeg.output(stream, pattern, **settings), binary, *_PROGRESS)
+
+
+def _to_rgb(stream: Any, video: VideoProperties, pixel_format: str) -> Any:
+    """Stored picture -> planar RGB in full range.
+
+    zscale, not swscale: swscale's 16-bit white is 65280, and its way back to full range cuts half a code off the color
+    differences; zscale's means are right within 0.01 codes both ways (measured on a smooth saturated chart).
+    """
+    if video.is_rgb:
+        return stream.filter("format", pixel_format)
+    colors = video.settled_colors
+    width, height = video.picture_size
+    odd = bool(width % 2 or height % 2)
+    if odd:  # zscale wants whole chroma samples; the extra column and row never mix with the others
+        stream = stream.filter("pad", w="ceil(iw/2)*2", h="ceil(ih/2)*2")
+    stream = stream.filter("setparams", colorspace=colors.matrix, range=colors.range, **_PLAIN)
+    fine = "error_diffusion" if video.bit_depth > 8 and pixel_format == "gbrp" else "none"
+    stream = stream.filter(
+        "zscale", matrix="gbr", range="full", chromalin=colors.chroma, filter="bicubic", dither=fine
+    ).filter("format", pixel_format)
+    return stream.filter("crop", w=width, h=height, x=0, y=0, exact=1) if odd else stream
+
+
+def _from_rgb(stream: Any, matrix: str, span: str, pixel_format: str) -> Any:
+    """RGB in full range -> Y'CbCr with this matrix and range ("tv" or "pc"); 4:2:0 wants even sides."""
+    planar = "gbrp16le" if pixel_format.endswith(("10le", "16le")) else "gbrp"
+    stream = stream.filter("format", planar).filter("setparams", colorspace="gbr", range="pc", **_PLAIN)
+    return stream.filter("zscale", matrix=matrix, range=span, chromal="left", filter="bicubic").filter(
+        "format", pixel_format
+    )
+
+
+@dataclass(frozen=True)
+class RawFrames:
+    """The pictures that are fed through standard input.
+
+    Attributes:
+        width, height: in pixels.
+        channels: 3 (BGR) or 1 (gray).
+        depth: 8 or 16 bits.
+        rate: frames per second.
+    """
+
+    width: int
+    height: int
+    channels: int
+    depth: int
+    rate: Fraction
+
+    @property
+    def pixel_format(self) -> str:
+        """In ffmpeg's words."""
+        if self.channels == 1:
+            return "gray" if self.depth == 8 else "gray16le"
+        return "bgr24" if self.depth == 8 else "bgr48le"
+
+
+@dataclass(frozen=True)
+class EncodingPlan:
+    """How pictures become a video.
+
+    Attributes:
+        extension: ".mp4", ".mov", ".avi" or ".mkv".
+        lossless: every pixel comes back as it went in.
+        crf: constant quality of x264, 0..51, used unless `bitrate_megabits` is given.
+        bitrate_megabits: average rate in Mbit/s, or None.
+        colors: settled tags; the matrix and range pictures are encoded with.
+        sample_aspect: width of a pixel divided by its height.
+    """
+
+    extension: str
+    lossless: bool
+    crf: int
+    bitrate_megabits: float | None
+    colors: ColorTags
+    sample_aspect: Fraction
+
+
+@dataclass(frozen=True)
+class SoundPlan:
+    """The audio track that goes along.
+
+    Attributes:
+        path: the file that holds it.
+        stream: its number there.
+        copy: whether its packets go over as they are.
+        codec: what is made of them otherwise: "aac" or "pcm_s16le".
+        channels: how many, for the bit rate of AAC.
+        shift_seconds: added to the time stamps of `path`, so that its first picture stands at 0.
+    """
+
+    path: Path
+    stream: int
+    copy: bool
+    codec: str
+    channels: int
+    shift_seconds: Fraction
+
+
+def build_encoding(
+    binary: Path, frames: RawFrames, plan: EncodingPlan, sound: SoundPlan | None, target: Path
+) -> list[str]:
+    """Makes a video of raw pictures from standard input, and of an audio track."""
+    stream = ffmpeg.input(
+        "pipe:0",
+        f="rawvideo",
+        pix_fmt=frames.pixel_format,
+        video_size=(frames.width, frames.height),
+        framerate=str(frames.rate),
+    )["0"]
+    settings: dict[str, Any] = {"fps_mode": "passthrough"}
+    if plan.lossless:
+        stream, words = _lossless(stream, frames, plan.extension)
+    else:
+        stream, words = _lossy(stream, frames, plan)
+    settings |= words
+    aspect = plan.sample_aspect
+    stream = stream.filter("setsar", sar=f"{aspect.numerator}/{aspect.denominator}")
+    if plan.extension in (".mp4", ".mov"):
+        settings["movflags"] = "+faststart"
+    extra = list(_PROGRESS)
+    streams = [stream]
+    if sound is not None:
+        shift = {"itsoffset": f"{float(sound.shift_seconds):.6f}"} if sound.shift_seconds else {}
+        track = ffmpeg.input(file_address(sound.path), **shift)[str(sound.stream)]
+        if sound.copy:
+            settings["c:a"] = "copy"
+        elif sound.codec == "aac":
+            settings |= _aac(sound.channels)
+        else:  # no time stamps in the container: silence in front, or the first part left out
+            track = track.filter("aresample", **{"async": 1, "first_pts": 0})
+            settings["c:a"] = sound.codec
+        streams.append(track)
+        extra.append("-copyts")
+    return _words(ffmpeg.output(*streams, file_address(target), **settings), binary, *extra)
+
+
+def _aac(channels: int) -> dict[str, Any]:
+    return {"c:a": "aac", "b:a": f"{96 * max(channels, 1)}k"}
+
+
+def _lossless(stream: Any, frames: RawFrames, extension: str) -> tuple[Any, dict[str, Any]]:
+    """PNG pictures in a .mov (what compositing programs open), FFV1 in .avi and .mkv, x264 at quantizer 0 in .mp4."""
+    gray = frames.channels == 1
+    tags = {"range": "pc"} if gray else {"range": "pc", **_NO_TAGS, "colorspace": "gbr"}
+    if extension == ".mov":
+        deep = "gray16be" if gray else "rgb48be"
+        stream = stream.filter("format", deep if frames.depth == 16 else "gray" if gray else "rgb24")
+        return stream.filter("setparams", **tags), {"c:v": "png", "compression_level": 1, "pred": "mixed"}
+    if extension in (".avi", ".mkv"):
+        deep = "gray16le" if gray else "gbrp16le"
+        stream = stream.filter("format", deep if frames.depth == 16 else "gray" if gray else "bgr0")
+        return stream.filter("setparams", **tags), {"c:v": "ffv1", "level": 3, "slicecrc": 1}
+    stream = stream.filter("format", "gray" if gray else "bgr24").filter("setparams", **tags)
+    return stream, {"c:v": "libx264" if gray else "libx264rgb", "qp": 0, "preset": "medium"}
+
+
+def _lossy(stream: Any, frames: RawFrames, plan: EncodingPlan) -> tuple[Any, dict[str, Any]]:
+    colors = plan.colors
+    if frames.channels == 1:
+        stream = stream.filter("format", "gray").filter("setparams", range="pc")
+    else:
+        pixel_format = "yuv420p10le" if frames.depth == 16 else "yuv420p"
+        stream = _tagged(_from_rgb(stream, str(colors.matrix), str(colors.range), pixel_format), colors)
+    words: dict[str, Any] = {"c:v": "libx264", "preset": "medium"}
+    if plan.bitrate_megabits is None:
+        words["crf"] = plan.crf
+    else:
+        words["b:v"] = f"{plan.bitrate_megabits:g}M"
+    if plan.extension == ".avi":
+        words["bf"] = 0  # the container cannot say that frames are shown in another order than they are stored in
+    return stream, words
+
+
+def _tagged(stream: Any, colors: ColorTags) -> Any:
+    return stream.filter(
+        "setparams",
+        colorspace=colors.matrix,
+        color_primaries=colors.primaries,
+        color_trc=colors.transfer,
+        range=colors.range,
+    )
+
+
+@dataclass(frozen=True)
+class CutPlan:
+    """A part of a video.
+
+    Attributes:
+        start_seconds: where it begins, counted from the beginning of the file's clock; None: at the beginning.
+        frames: how many frames it has; None with `copy`.
+        seconds: how long it is.
+        copy: keep the packets as they are; the cut then begins at the key frame before `start_seconds`.
+        bitrate_megabits, crf: as in EncodingPlan.
+        audio_stream: number of the audio track that goes along, or None.
+        audio_channels: of that track.
+    """
+
+    start_seconds: Fraction | None
+    frames: int | None
+    seconds: Fraction
+    copy: bool
+    bitrate_megabits: float | None
+    crf: int
+    audio_stream: int | None
+    audio_channels: int
+
+
+def build_cut(binary: Path, path: Path, video: VideoProperties, plan: CutPlan, target: Path) -> list[str]:
+    """Cuts a part out of a video: picture at constant quality with the same colors, rate and pixel aspect."""
+    seek = {} if plan.start_seconds is None else {"ss": f"{float(plan.start_seconds):.6f}"}
+    source = ffmpeg.input(file_address(path), **seek)
+    stream = source[str(video.stream)]
+    settings: dict[str, Any] = {"t": f"{float(plan.seconds):.6f}"}
+    if plan.copy:
+        settings["c:v"] = "copy"
+    else:
+        colors = video.settled_colors
+        stream, words = _cut_picture(stream, video, colors)
+        settings |= words
+        settings |= {"crf": plan.crf} if plan.bitrate_megabits is None else {"b:v": f"{plan.bitrate_megabits:g}M"}
+        settings["frames:v"] = plan.frames
+    streams = [stream]
+    if plan.audio_stream is not None:
+        streams.append(source[str(plan.audio_stream)])
+        settings |= {"c:a": "copy"} if plan.copy else _aac(plan.audio_channels)
+    if target.suffix.casefold() in (".mp4", ".mov", ".m4v"):
+        settings["movflags"] = "+faststart"
+    return _words(ffmpeg.output(*streams, file_address(target), **settings), binary, *_PROGRESS)
+
+
+def _cut_picture(stream: Any, video: VideoProperties, colors: ColorTags) -> tuple[Any, dict[str, Any]]:
+    deep = video.bit_depth > 8
+    if video.is_rgb:
+        stream = stream.filter("format", "gbrp")
+        return stream, {"c:v": "libx264rgb", "fps_mode": "passthrough", "preset": "medium"}
+    width, height = video.picture_size
+    layout = "444" if width % 2 or height % 2 else "420"
+    stream = stream.filter("scale", in_range=colors.range, out_range=colors.range, flags="bicubic+accurate_rnd")
+    stream = _tagged(stream.filter("format", f"yuv{layout}p{'10le' if deep else ''}"), colors)
+    return stream, {"c:v": "libx264", "fps_mode": "passthrough", "preset": "medium"}
+
+
+def build_denoising(binary: Path, frames: RawFrames, factor: int) -> list[str]:
+    """Raw BGR pictures in and out; hqdn3d works on luma and color differences, here with 16 bits and full range, so
+    that an untouched pixel comes back as it was (the filter has no RGB form)."""
+    stream = ffmpeg.input(
+        "pipe:0",
+        f="rawvideo",
+        pix_fmt=frames.pixel_format,
+        video_size=(frames.width, frames.height),
+        framerate="25",
+    )["0"]
+    stream = _from_rgb(stream, "bt709", "pc", "yuv444p16le")
+    stream = stream.filter("hqdn3d", luma_spatial=factor, chroma_spatial=factor, luma_tmp=5, chroma_tmp=5)
+    stream = stream.filter("zscale", matrix="gbr", range="full").filter(
+        "format", "gbrp16le" if frames.depth == 16 else "gbrp"
+    )
+    stream = stream.filter("format", frames.pixel_format)
+    return _words(ffmpeg.output(stream, "pipe:1", f="rawvideo", fps_mode="passthrough"), binary)
+
+
+def show_command(words: Sequence[str]) -> str:
+    """A command line for the log."""
+    return " ".join(word if word and not set(word) & set(" ()[];&'\"") else f"'{word}'" for word in words)

@@ -1,0 +1,175 @@
+"""A folder of pictures that is to become a video: is it whole, is it of one kind, where did its frames come from?"""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from core.errors import BadOption, BrokenFile, FaceLoomError, MissingInput
+from core.files import list_images
+from core.images import read_gray, read_image
+from core.parallel import default_workers
+from core.paths import IMAGE_EXTENSIONS
+from core.picture_headers import PictureKind, picture_kind
+from core.progress import Progress
+from core.video.record import FramesRecord, read_record
+
+_NAMED = 5
+_HEADERS_PER_STEP = 500
+
+
+@dataclass(frozen=True)
+class PictureSequence:
+    """Pictures of one kind in their order."""
+
+    pictures: tuple[Path, ...]
+    kind: PictureKind
+
+
+def open_sequence(folder: Path, extension: str | None, progress: Progress) -> PictureSequence:
+    """Lists the pictures of a folder and checks, by their headers, that they are all alike.
+
+    Args:
+        extension: only pictures with this suffix count ("png"); None: all.
+
+    Raises:
+        MissingInput: no folder, no pictures.
+        BadOption: two pictures of one name, or of different kinds; they are named.
+        BrokenFile: an empty or damaged picture.
+    """
+    wanted = (f".{extension.lstrip('.')}",) if extension else IMAGE_EXTENSIONS
+    pictures = list_images(folder, wanted)
+    if not pictures:
+        raise MissingInput(
+            f"{folder} holds no {extension or 'images'}.", "Run the step that makes them first (7: merge)."
+        )
+    seen: dict[str, Path] = {}
+    for path in pictures:
+        other = seen.setdefault(path.stem.casefold(), path)
+        if other is not path:
+            raise BadOption(
+                f"Two pictures stand for one frame. Received: {other.name} and {path.name}.",
+                "Remove one kind, or choose one with --ext.",
+            )
+    first = picture_kind(pictures[0])
+    with progress.task("Checking the images", len(pictures), "image") as task:
+        for start in range(0, len(pictures), _HEADERS_PER_STEP):
+            some = pictures[start : start + _HEADERS_PER_STEP]
+            for path in some:
+                kind = picture_kind(path)
+                if kind != first:
+                    raise BadOption(
+                        f"All images must be of one size and kind. Received: {pictures[0].name} ({first}) "
+                        f"and {path.name} ({kind}).",
+                        "Remove or make again the ones that differ.",
+                    )
+            task.advance(len(some))
+    return PictureSequence(tuple(pictures), first)
+
+
+def find_frames_record(folder: Path) -> tuple[FramesRecord | None, Path | None]:
+    """The record of the frames that a sequence comes from, and their folder: its own, or the one it lies in."""
+    for place in (folder, folder.parent):
+        record = read_record(place)
+        if record is not None:
+            return record, place
+    return None, None
+
+
+def check_against_frames(sequence: PictureSequence, folder: Path) -> None:
+    """Checks that no frame is missing: against the frames the sequence was made from, else by its own numbering.
+
+    Args:
+        folder: of the sequence; the frames lie in it or in the folder above.
+
+    Raises:
+        FaceLoomError: frames are missing, or there are pictures without a frame; the first ones are named.
+    """
+    stems = [p.stem for p in sequence.pictures]
+    _, frames_folder = find_frames_record(folder)
+    if frames_folder is None and _is_merged(folder):
+        frames_folder = folder.parent
+    if frames_folder is not None and frames_folder != folder:
+        frames = [p.stem for p in list_images(frames_folder)]
+        have, want = set(stems), set(frames)
+        missing = [s for s in frames if s not in have]
+        surplus = [s for s in stems if s not in want]
+        if missing and frames:
+            raise FaceLoomError(
+                f"{folder.name} holds {len(stems)} of {len(frames)} frames. Missing: {_name(missing)}.",
+                "Run merge again (it renders only what is missing), or add --allow-gaps for a shorter video.",
+            )
+        if surplus and frames:
+            raise FaceLoomError(
+                f"{folder.name} holds images that are no frame of {frames_folder.name}: {_name(surplus)}.",
+                "Remove them, or add --allow-gaps.",
+            )
+        return
+    gaps = _gaps(stems)
+    if gaps:
+        raise FaceLoomError(
+            f"The numbers of the images in {folder.name} have gaps. Missing: {_name(gaps)}.",
+            "Add the missing images, or add --allow-gaps for a shorter video.",
+        )
+
+
+def _is_merged(folder: Path) -> bool:
+    """Whether the pictures beside a folder are frames that those in it were made from."""
+    return folder.name.casefold().startswith("merged") and bool(list_images(folder.parent))
+
+
+def _gaps(stems: Sequence[str]) -> list[str]:
+    """Numbers left out between names such as shot_0001, shot_0002; nothing where names are not numbered alike."""
+    parts = [re.fullmatch(r"(.*?)(\d+)", stem) for stem in stems]
+    if not all(parts) or len({p[1] for p in parts if p}) != 1:
+        return []
+    digits = max(len(p[2]) for p in parts if p)
+    numbers = {int(p[2]) for p in parts if p}
+    prefix = parts[0][1] if parts[0] else ""
+    absent = sorted(set(range(min(numbers), max(numbers) + 1)) - numbers) if max(numbers) < 10**8 else []
+    return [f"{prefix}{n:0{digits}d}" for n in absent]
+
+
+def _name(stems: Sequence[str]) -> str:
+    more = f" and {len(stems) - _NAMED} more" if len(stems) > _NAMED else ""
+    return ", ".join(stems[:_NAMED]) + more
+
+
+def read_pictures(sequence: PictureSequence) -> Iterator[np.ndarray]:
+    """Reads the pictures in order, a few ahead in threads (decoding releases Python's lock).
+
+    Yields:
+        (H, W, 3) BGR or (H, W) gray, uint8 or uint16, as `sequence.kind` says.
+
+    Raises:
+        BrokenFile: a picture that is damaged, or is not what its header said.
+    """
+    workers = default_workers()
+    waiting: deque[tuple[Path, Future[np.ndarray]]] = deque()
+    with ThreadPoolExecutor(workers) as pool:
+        try:
+            for path in sequence.pictures:
+                waiting.append((path, pool.submit(_read, path, sequence.kind)))
+                if len(waiting) > 2 * workers:
+                    yield waiting.popleft()[1].result()
+            while waiting:
+                yield waiting.popleft()[1].result()
+        finally:
+            for _, future in waiting:
+                future.cancel()
+
+
+def _read(path: Path, kind: PictureKind) -> np.ndarray:
+    image = read_gray(path) if kind.channels == 1 else read_image(path)
+    shape = (kind.height, kind.width) if kind.channels == 1 else (kind.height, kind.width, 3)
+    if image.shape != shape or 8 * image.itemsize != kind.depth:
+        raise BrokenFile(
+            path, f"this picture is {image.shape[1]}x{image.shape[0]}, its header says {kind}.", "Make it again."
+        )
+    return image
