@@ -202,7 +202,7 @@ def plausible_face(landmarks: NDArray, frame_height: int, frame_width: int, *, l
     """Whether landmarks can belong to a real face worth cutting out.
 
     They must fit the mean face (a profile leaves a residual of about 0.15 unit sides, scattered points much more),
-    lie in the frame for the greater part, and be at least `least_side` pixels large (side of the box).
+    have enough of themselves inside the frame, and be at least `least_side` pixels large (side of the box).
     """
     try:
         to_unit = frame_to_unit(landmarks)
@@ -212,7 +212,8 @@ def plausible_face(landmarks: NDArray, frame_height: int, frame_width: int, *, l
     residual = np.sqrt(np.mean(np.sum((fitted - points.MEAN_FACE[points.ALIGNMENT_INDICES]) ** 2, axis=1)))
     inside = ((landmarks >= -0.5) & (landmarks <= (frame_width - 0.5, frame_height - 0.5))).all(axis=1)
     side = crop_side_pixels(landmarks, FaceType.FULL)
-    return bool(residual < _WORST_RESIDUAL and inside.mean() >= 0.5 and side >= least_side)
+    return bool(residual < _WORST_RESIDUAL and inside.mean() >= _LEAST_INSIDE and side >= least_side)
 
 
 _WORST_RESIDUAL = 0.25
+_LEAST_INSIDE = 0.4

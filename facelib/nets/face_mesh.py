@@ -1,8 +1,8 @@
 """The default finder: BlazeFace finds faces, a mesh of 468 vertices measures them, 68 landmarks come out.
 
 1. The frame is searched whole, upright and turned by 90, 270 and 180 degrees (the short-range detector knows faces
-   that fill the frame), and in overlapping square tiles, so that small faces are found too; the tiles are turned as
-   well when nothing turns up.
+   that fill the frame), and in overlapping square tiles, so that small faces are found too; the larger tiles are
+   turned as well when nothing turns up.
 2. Answers for one face from several views are reduced to the best one.
 3. The mesh network looks at a square around each face, turned upright by the eyes, and says whether there is a face
    at all; where it doubts, it looks again with the square on its side and upside down.
@@ -21,11 +21,12 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import NotAFace
-from core.geometry import invert_affine, transform_points, warp
+from core.geometry import compose_affine, invert_affine, transform_points, warp
 from facelib.alignment import frame_to_unit
 from facelib.extraction import FoundFace, plausible_face
 from facelib.landmarks import LANDMARKS, mirror_landmarks
@@ -57,7 +58,7 @@ _RELIABLE_PART = 0.07
 _SMALLEST_WANTED_PIXELS = 40.0
 # Two boxes are one face when they share more than this of their union, or more than this of the smaller one.
 _SAME_BOX, _PART_OF_BOX = 0.3, 0.6
-_SAME_FACE, _PART_OF_FACE = 0.4, 0.75
+_SAME_FACE, _PART_OF_FACE = 0.3, 0.6
 _TRIED_TURNS = (0, 1, 3, 2)
 _SMALLEST_FRAME = 16
 
@@ -156,14 +157,16 @@ class FaceMeshFinder:
 
     def _detect(self, frame: NDArray) -> Detections:
         """Candidates of all views, best first, each face once; those cut by the edge of a tile come last."""
-        parts = [(self._short_range.detect(frame), False)]
+        small, small_to_frame = _shrunk(frame, self._full_range.side)
+        parts = [(self._short_range.detect(small).transformed(small_to_frame), False)]
         for quarter_turns in _TRIED_TURNS:
-            turned, back = _turned(frame, quarter_turns)
-            parts.append((self._full_range.detect(turned).transformed(back), False))
-        parts += self._detect_in_tiles(frame, 0)
+            turned, back = _turned(small, quarter_turns)
+            found = self._full_range.detect(turned).transformed(compose_affine(back, small_to_frame))
+            parts.append((found, False))
+        parts += self._detect_in_tiles(frame, 0, _TILE_LEVELS)
         if not any(len(found) for found, _ in parts):
             for quarter_turns in _TRIED_TURNS[1:]:
-                parts += self._detect_in_tiles(frame, quarter_turns)
+                parts += self._detect_in_tiles(frame, quarter_turns, levels=1)
         everything = Detections.join([found for found, _ in parts])
         cut = np.repeat([is_cut for _, is_cut in parts], [len(found) for found, _ in parts])
         ranked = everything.select(np.lexsort((-everything.scores, cut)))
@@ -173,12 +176,12 @@ class FaceMeshFinder:
                 kept.append(n)
         return ranked.select(np.array(kept, int))
 
-    def _detect_in_tiles(self, frame: NDArray, quarter_turns: int) -> list[tuple[Detections, bool]]:
+    def _detect_in_tiles(self, frame: NDArray, quarter_turns: int, levels: int) -> list[tuple[Detections, bool]]:
         """Per tile, what lies whole in it and what its edge cuts, in frame pixels."""
         turned, back = _turned(frame, quarter_turns)
         height, width = turned.shape[:2]
         parts = []
-        for left, top, side in tiles(height, width):
+        for left, top, side in tiles(height, width, levels):
             tile = turned[top : top + side, left : left + side]
             found = self._full_range.detect(tile)
             cut = _touches_inner_edge(found.boxes, left, top, tile.shape[1], tile.shape[0], height, width)
@@ -229,7 +232,7 @@ class FaceMeshFinder:
         return _Look(transform_points(mesh[:, :2], back), transform_points(landmarks, back), logit)
 
 
-def tiles(height: int, width: int) -> list[tuple[int, int, int]]:
+def tiles(height: int, width: int, levels: int = _TILE_LEVELS) -> list[tuple[int, int, int]]:
     """The square tiles in which a frame is searched besides its whole: (left, top, side), possibly none.
 
     Sides are a half and a quarter of the long side, neighbors overlap by a quarter; a level is left out when the one
@@ -237,7 +240,7 @@ def tiles(height: int, width: int) -> list[tuple[int, int, int]]:
     """
     long_side = max(height, width)
     found = []
-    for level in range(1, _TILE_LEVELS + 1):
+    for level in range(1, levels + 1):
         if _RELIABLE_PART * long_side / 2 ** (level - 1) <= _SMALLEST_WANTED_PIXELS:
             break
         side = math.ceil(long_side / 2**level)
@@ -283,6 +286,16 @@ def _region_of_mesh(look: _Look) -> Region | None:
     turned = look.outline @ upright.T
     low, high = turned.min(axis=0), turned.max(axis=0)
     return Region(upright.T @ ((low + high) / 2), _REGION_SCALE * float((high - low).max()), angle)
+
+
+def _shrunk(frame: NDArray, side: int) -> tuple[NDArray, NDArray]:
+    """The frame with its long side reduced to `side` (never enlarged), and its pixels -> frame pixels, (2, 3)."""
+    height, width = frame.shape[:2]
+    fit = min(1.0, side / max(height, width))
+    size = max(1, round(width * fit)), max(1, round(height * fit))
+    scale = np.array([width / size[0], height / size[1]])
+    small = frame if size == (width, height) else cv2.resize(frame, size, interpolation=cv2.INTER_AREA)
+    return small, np.column_stack([np.diag(scale), (scale - 1) / 2])
 
 
 def _turned(frame: NDArray, quarter_turns: int) -> tuple[NDArray, NDArray]:

@@ -41,8 +41,9 @@ VERTICES = 468
 
 VERTICES_OF_POINT: dict[int, tuple[int, ...]] = {
     # jaw
-    0: (127, 234), 1: (234, 93), 2: (93, 132), 3: (132, 58), 4: (58, 172), 5: (136,), 6: (150,), 7: (176, 148), 8: (152,),
-    9: (400, 377), 10: (379,), 11: (365,), 12: (288, 397), 13: (361, 288), 14: (323, 361), 15: (454, 323), 16: (356, 454),
+    0: (127, 234), 1: (234, 93), 2: (93, 132), 3: (132, 58), 4: (58, 172), 5: (136,), 6: (150,), 7: (176, 148),
+    8: (152,), 9: (400, 377), 10: (379,), 11: (365,), 12: (288, 397), 13: (361, 288), 14: (323, 361), 15: (454, 323),
+    16: (356, 454),
     # brows
     17: (70, 156), 18: (63,), 19: (105,), 20: (66,), 21: (107, 55),
     22: (336, 285), 23: (296,), 24: (334,), 25: (293,), 26: (300, 383),
@@ -69,7 +70,7 @@ _CONVENTION_OFFSETS = {
 # The 68-point jaw of POSE_POINTS, fitted to the canonical face by points 17-47, less the mapped mesh; fading out below
 # the ear, where both follow the same bone.
 _DEEP_JAW_OFFSETS = {
-    0: (4.5, -9.5, -12.3), 1: (4.3, -7.9, -15.0), 2: (4.6, -6.7, -13.7), 3: (3.2, -5.0, -7.4), 4: (2.3, -2.8, -2.0),
+    0: (4.5, -9.5, -12.2), 1: (4.3, -7.9, -15.0), 2: (4.6, -6.7, -13.7), 3: (3.2, -5.0, -7.4), 4: (2.3, -2.8, -2.0),
 }  # fmt: skip
 
 # Points that hardly move with the expression: they tell where the head looks.
@@ -81,15 +82,20 @@ _SIDES_OF_JAW = (np.arange(0, 7), np.arange(10, 17))
 
 @dataclass(frozen=True)
 class HeadPose:
-    """How POSE_POINTS lie over a face: pixels per head unit, and the turn from head axes to picture axes."""
+    """How the mean head (POSE_POINTS) lies over a face: pixels per head unit, and the turn, head to picture axes."""
 
     scale: float
     rotation: NDArray
 
     @property
     def yaw(self) -> float:
-        """Radians; above 0 the nose points to image-left, as in facelib.pose."""
-        return float(np.arctan2(self.rotation[0, 2], self.rotation[2, 2]))
+        """Radians; above 0 the nose points to image-left. The angles are those of facelib.pose: Rz(roll) Ry Rx."""
+        return float(np.arctan2(-self.rotation[2, 0], np.hypot(self.rotation[0, 0], self.rotation[1, 0])))
+
+    @property
+    def roll(self) -> float:
+        """Radians; above 0 clockwise."""
+        return float(np.arctan2(self.rotation[1, 0], self.rotation[0, 0]))
 
 
 def landmarks_from_mesh(mesh: NDArray, *, calibrated: bool = True, deep_jaw: bool = False) -> NDArray:
@@ -117,7 +123,7 @@ def head_pose(points: NDArray) -> HeadPose:
 
     Source: S. Umeyama, "Least-squares estimation of transformation parameters between two point patterns", 1991.
     """
-    head = POSE_POINTS[_STIFF_POINTS] - POSE_POINTS[_STIFF_POINTS].mean(axis=0)
+    head = _HEAD[_STIFF_POINTS] - _HEAD[_STIFF_POINTS].mean(axis=0)
     face = points[_STIFF_POINTS] - points[_STIFF_POINTS].mean(axis=0)
     u, stretch, vt = np.linalg.svd(face.T @ head)
     signs = np.array([1.0, 1.0, np.sign(np.linalg.det(u @ vt))])
@@ -131,8 +137,8 @@ def _jaw_on_contour(landmarks: NDArray, mesh: NDArray, pose: HeadPose) -> NDArra
         return landmarks
     side = _SIDES_OF_JAW[0] if pose.yaw > 0 else _SIDES_OF_JAW[1]
     outward = -1.0 if pose.yaw > 0 else 1.0
-    roll = np.arctan2(pose.rotation[1, 0], pose.rotation[0, 0])
-    upright = np.array([[np.cos(roll), np.sin(roll)], [-np.sin(roll), np.cos(roll)]])
+    cosine, sine = np.cos(pose.roll), np.sin(pose.roll)
+    upright = np.array([[cosine, sine], [-sine, cosine]])
     jaw = landmarks[side] @ upright.T
     hull = cv2.convexHull((mesh @ upright.T).astype(np.float32))[:, 0].astype(np.float64)
     reach = np.array([_hull_reach(hull, y, outward) for y in jaw[:, 1]])
@@ -169,6 +175,13 @@ def _offset_table(halves: dict[int, tuple[float, float, float]]) -> NDArray:
     return table
 
 
+def _symmetric_head() -> NDArray:
+    """POSE_POINTS without their slight skew, so that mirrored faces have exactly mirrored poses."""
+    partners = [_MIRRORED_POINT.get(n, n) for n in range(LANDMARKS)]
+    return (POSE_POINTS + POSE_POINTS[partners] * (-1, 1, 1)) / 2
+
+
+_HEAD = _symmetric_head()
 _AVERAGING = _averaging_matrix()
 _OFFSETS = _offset_table(_CONVENTION_OFFSETS)
 _OFFSETS_DEEP_JAW = _offset_table({**_CONVENTION_OFFSETS, **_DEEP_JAW_OFFSETS})
