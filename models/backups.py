@@ -1,12 +1,11 @@
 """Backups of a model: up to 24 numbered copies of its checkpoint, 01 the newest.
 
-    model/<name>_<Class>/backups/
-      01/ ... 24/    a checkpoint folder each (models/checkpoint.py), with `preview_*.png` of that moment
+model/<name>_<Class>/backups/
+  01/ ... 24/    a checkpoint folder each (models/checkpoint.py), with `preview_*.png` of that moment
 """
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
 from collections.abc import Iterable
@@ -14,7 +13,7 @@ from datetime import datetime
 from pathlib import Path
 
 from core.errors import MissingInput
-from core.files import explain_os_error, sync_file, sync_folder
+from core.files import explain_os_error, require_free_space, sync_file, sync_folder
 from models.checkpoint_files import MANIFEST, verify_checkpoint
 
 SLOTS = 24
@@ -53,9 +52,9 @@ class Backups:
     def make(self, checkpoint: Path, pictures: Iterable[Path] = ()) -> Path:
         """Copies a checkpoint into 01 and moves the older backups one slot on; what was in slot 24 goes.
 
-        Files of a checkpoint never change, so where the disk allows it the copies are further names of the same data
-        and cost no space; elsewhere they are copied. Either way they are held against the manifest first. A gap left
-        by a deleted backup, or by a crash between two renames, is filled before anything falls off the end.
+        They are real copies: further names (hard links) for the same data would cost no space, but share every damage
+        and every edit. Each is held against the manifest before anything moves. A gap left by a deleted backup, or by
+        a crash between two renames, is filled before a backup falls off the end.
 
         Args:
             pictures: previews to keep beside it.
@@ -66,9 +65,12 @@ class Backups:
         new = self.folder / "new"
         try:
             shutil.rmtree(new, ignore_errors=True)
+            files = sorted(checkpoint.iterdir()) if checkpoint.is_dir() else []
+            require_free_space(self.folder, sum(path.stat().st_size for path in files))
             new.mkdir(parents=True)
-            for path in sorted(checkpoint.iterdir()) if checkpoint.is_dir() else []:
-                _link_or_copy(path, new / path.name)
+            for path in files:
+                shutil.copyfile(path, new / path.name)
+                sync_file(new / path.name)
             verify_checkpoint(new)
             for path in pictures:
                 shutil.copyfile(path, new / f"preview_{path.name}")
@@ -88,11 +90,3 @@ class Backups:
 
     def _slot(self, number: int) -> Path:
         return self.folder / f"{number:02d}"
-
-
-def _link_or_copy(source: Path, target: Path) -> None:
-    with contextlib.suppress(OSError):
-        os.link(source, target)
-        return
-    shutil.copyfile(source, target)
-    sync_file(target)

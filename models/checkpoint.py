@@ -137,8 +137,9 @@ class CheckpointStore:
             BrokenFile: there were saves, and none of them is whole; the sentence names the backups.
         """
         if backup is not None:
-            folder = self.backups.find(backup)
-            return _read_settled(folder, without)
+            found = _read_settled(self.backups.find(backup), without)
+            note = f"Going on from backup {backup:02d}, iteration {found.state.iteration:,}."
+            return replace(found, notes=(note, *found.notes))
         damage: list[str] = []
         for folder in (self.current, self._new, self.previous):
             if not folder.exists() or (folder == self._new and self.current.exists()):
@@ -223,10 +224,10 @@ def load_weights(model: SwapModel, found: Checkpoint, parts: Collection[str]) ->
     missing = [part for part in parts if part not in found.parts]
     if missing:
         names = ", ".join(f"{part}{SUFFIX}" for part in missing)
-        resets = " ".join(f"--reset {part}" for part in missing)
         raise FaceLoomError(
             f"{names} missing from {found.folder}.",
-            f"To start afresh what is missing and keep the rest, train with {resets}. {backups.way_back()}",
+            f"To start afresh what is missing and keep the rest, train with --reset {','.join(missing)}; "
+            f"or put the file back, from checkpoint.previous or a backup. {backups.way_back()}",
         )
     for part in parts:
         try:
@@ -266,6 +267,8 @@ def start_training(
         BadOption: `reset` names no part of this model.
         FaceLoomError: a part is missing or does not fit.
     """
+    if reset and found is None:
+        raise BadOption(f"A new model has no part to reset. Received: {', '.join(reset)}.", "Check --model-name.")
     unknown = [part for part in reset if part not in model.part_names]
     if unknown:
         raise BadOption(f"--reset must be one of {', '.join(model.part_names)}. Received: {', '.join(unknown)}.")

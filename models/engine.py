@@ -41,9 +41,9 @@ class TrainingReport:
     Attributes:
         iteration: completed.
         losses: of the newest iteration, by name.
-        mean_losses: over the iterations since the last save but one.
+        mean_losses: over the iterations since the last save; right after one, over those before it.
         seconds, seconds_waited: of all sessions; the second is the part spent waiting for samples.
-        session_iterations, session_seconds: since this session began.
+        session_iterations, session_seconds, session_seconds_waited: since this session began.
         rollbacks: how often the training went back to a checkpoint.
         previews: the pictures drawn last.
         stopped_by: in words; "" while it runs.
@@ -56,6 +56,7 @@ class TrainingReport:
     seconds_waited: float
     session_iterations: int
     session_seconds: float
+    session_seconds_waited: float
     rollbacks: int
     previews: tuple[Path, ...]
     stopped_by: str = ""
@@ -127,7 +128,7 @@ def run_training(
 
 def training_line(iteration: int, seconds: float, losses: Mapping[str, float], now: datetime) -> str:
     """[HH:MM:SS][#000123][0123ms][0.1234][0.2345]; ten seconds and more as [12.34s]. Source: spec models 8.3."""
-    took = f"{1000 * seconds:04.0f}ms" if seconds < 9.9995 else f"{seconds:.4f}"[:5] + "s"
+    took = f"{int(1000 * seconds):04d}ms" if seconds < 10 else f"{seconds:.4f}"[:5] + "s"
     return f"[{now:%H:%M:%S}][#{iteration:06d}][{took}]" + "".join(f"[{value:.4f}]" for value in losses.values())
 
 
@@ -153,6 +154,7 @@ class _Session:
         self.waited = 0.0
         self.done = 0  # iterations of this session, also those that a way back undid
         self.stepping = 0.0  # seconds of the iterations since the last save
+        self.means: Mapping[str, float] = {}  # of the losses between the last two saves
         self.saved_iteration = state.iteration  # what the checkpoint on disk holds
         self.mean_from = state.iteration
         self.setbacks = 0  # ways back since the last save that got past the trouble
@@ -204,9 +206,10 @@ class _Session:
         self.saved_iteration = self.state.iteration
         if self.saved_iteration > self.troubled_iteration:
             self.setbacks = 0
-        per_iteration = self.stepping / (self.state.iteration - self.mean_from)
-        means = self.state.history.mean_since(self.mean_from)
-        self.say(training_line(self.state.iteration, per_iteration, means, datetime.now()))
+        rows = self.state.iteration - self.mean_from
+        self.means = self.state.history.mean_since(self.mean_from)
+        line = training_line(self.state.iteration, self.stepping / rows, self.means, datetime.now())
+        self.say(f"{line} saved; mean of {rows:,} iteration{'s' if rows > 1 else ''}")
         self.mean_from, self.stepping = self.state.iteration, 0.0
         return True
 
@@ -292,11 +295,12 @@ class _Session:
         report = TrainingReport(
             iteration=self.state.iteration,
             losses=self.state.history.last(),
-            mean_losses=self.state.history.mean_since(self.mean_from) or self.state.history.last(),
+            mean_losses=self.state.history.mean_since(self.mean_from) or self.means or self.state.history.last(),
             seconds=self.state.seconds,
             seconds_waited=self.state.seconds_waited,
             session_iterations=self.done,
             session_seconds=self.clock() - self.begun,
+            session_seconds_waited=self.waited,
             rollbacks=self.state.rollbacks,
             previews=tuple(self.previews.files),
             stopped_by=stopped_by,

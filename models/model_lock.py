@@ -49,7 +49,7 @@ def lock_model(folder: Path) -> Iterator[None]:
 
 
 def _take(descriptor: int) -> bool:
-    """Tries once, without waiting. On a file system that knows no locks nobody can be noticed, so it counts as taken."""
+    """Tries once, without waiting. A file system that knows no locks lets everybody in."""
     try:
         if os.name == "nt":
             import msvcrt

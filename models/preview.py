@@ -12,6 +12,7 @@ S and D are a src and a dst face, S^ and D^ the model's redrawing of them, X the
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
+from core.errors import BrokenFile, FaceLoomError, NotAFace
 from core.images import to_float, to_uint8, write_image
 from facelib.face_type import FaceType
 from models.base import Reconstruction, SwapModel
@@ -28,7 +30,9 @@ from models.checkpoint_files import TrainingState
 from models.history import LOSS_RANGES, draw_loss_chart
 
 if TYPE_CHECKING:
+    from samplelib.augmentation import SampleSettings
     from samplelib.batches import FaceBatch
+    from samplelib.faceset import Faceset
 
 ROWS = 4
 """Pairs of faces on a sheet."""
@@ -49,6 +53,37 @@ class PreviewFaces:
     src_mask: np.ndarray
     dst: np.ndarray
     dst_mask: np.ndarray
+
+
+class FacePages:
+    """The faces to show: page 0 is the same in every session of a model, further pages show others."""
+
+    def __init__(
+        self, facesets: tuple[Faceset, Faceset], settings: tuple[SampleSettings, SampleSettings], seed: int
+    ) -> None:
+        """Both pairs: src, dst. `seed` is the model's."""
+        self._sides = tuple(zip(facesets, settings, strict=True))
+        self._seed = seed
+
+    def __call__(self, page: int) -> PreviewFaces:
+        """Faces of page 0, 1, 2, ... Raises FaceLoomError when no face of a side can be read."""
+        return PreviewFaces(*self._drawn(0, page), *self._drawn(1, page))
+
+    def _drawn(self, side: int, page: int) -> tuple[np.ndarray, np.ndarray]:
+        """Usable faces and their masks at random; the same ones again where a faceset has too few."""
+        from samplelib.batches import raw_faces
+
+        faceset, settings = self._sides[side]
+        usable: list[tuple[np.ndarray, np.ndarray]] = []
+        for index in np.random.default_rng([self._seed, side, page]).permutation(len(faceset)):
+            with contextlib.suppress(BrokenFile, NotAFace):  # the batches name it
+                usable.append(raw_faces([faceset.samples[index]], settings))
+            if len(usable) == ROWS:
+                break
+        if not usable:
+            raise FaceLoomError(f"None of the faces in {faceset.folder} can be read.", "Extract them again.")
+        rows = [usable[row % len(usable)] for row in range(ROWS)]
+        return np.concatenate([face for face, _ in rows]), np.concatenate([mask for _, mask in rows])
 
 
 def draw_sheet(columns: Sequence[tuple[str, np.ndarray]], title: str) -> np.ndarray:
@@ -139,10 +174,18 @@ class PreviewWriter:
         files: what the last `write` wrote.
     """
 
-    def __init__(self, folder: Path, faces: Callable[[int], PreviewFaces], *, history_iterations: int = 0) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        faces: Callable[[int], PreviewFaces],
+        *,
+        enabled: bool = True,
+        history_iterations: int = 0,
+    ) -> None:
         """Nothing is drawn yet.
 
         Args:
+            enabled: if not, nothing ever is.
             faces: page number 0, 1, 2, ... -> the faces of that page; page 0 is the one the history shows.
             history_iterations: keep the sheets of every so many iterations; 0: none.
         """
@@ -152,7 +195,8 @@ class PreviewWriter:
         self._pages: dict[int, PreviewFaces] = {}
         self._page = 0
         self._range = 0
-        self._history_iterations = history_iterations
+        self._enabled = enabled
+        self._history_iterations = history_iterations if enabled else 0
 
     def next_faces(self) -> None:
         """The next `write` shows other faces."""
@@ -171,6 +215,8 @@ class PreviewWriter:
     def write(self, model: SwapModel, state: TrainingState) -> list[Path]:
         """Draws everything anew. Raises FaceLoomError when a file cannot be written."""
         self.files = []
+        if not self._enabled:
+            return self.files
         for name, sheet in self._sheets(model, state, self._page).items():
             self.files.append(self._store(self.folder / f"{name}.png", sheet))
         title = f"{model.name}   iteration {state.iteration:,}"

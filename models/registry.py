@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.errors import BadOption, BrokenFile, MissingInput
-from core.options import Options, resolve
+from core.options import Options, resolve, specs
 
 if TYPE_CHECKING:
     from models.base import SwapModel
@@ -93,14 +93,15 @@ def load_model(saved: SavedModel, *, device: str = "auto", precision: str = "fp3
     found = CheckpointStore(saved.folder).read(without=("optimizer",))
     if found is None:
         raise MissingInput(f"The model in {saved.folder} was never saved.", "Train it first (step 6).")
-    values = _known_values(saved.class_name, found.state.options)
+    values = known_values(saved.class_name, found.state.options)
     model = build_model(saved.class_name, values, device=device, precision=precision)
     load_weights(model, found, [part for part in model.part_names if part != "optimizer"])
     return model, list(found.notes)
 
 
-def _known_values(class_name: str, saved: Mapping[str, Any]) -> dict[str, Any]:
-    names = options_class(class_name).__dataclass_fields__
+def known_values(class_name: str, saved: Mapping[str, Any]) -> dict[str, Any]:
+    """Of saved answers those that this version's class knows; others are left alone."""
+    names = {spec.name for spec in specs(options_class(class_name))}
     return {name: value for name, value in saved.items() if name in names}
 
 
@@ -175,7 +176,9 @@ def find_model(folder: Path, class_name: str, name: str | None = None) -> SavedM
     """
     models = list_models(folder, class_name)
     if not models:
-        raise MissingInput(f"There is no trained {class_name} model in {folder}.", f"Train one first: 6) train {class_name}.")
+        raise MissingInput(
+            f"There is no trained {class_name} model in {folder}.", f"Train one first: 6) train {class_name}."
+        )
     if name is None:
         return models[0]
     wanted = check_name(name)
@@ -183,4 +186,6 @@ def find_model(folder: Path, class_name: str, name: str | None = None) -> SavedM
         if model.name == wanted:
             return model
     listed = "; ".join(f"{model.name} ({describe(model)})" for model in models)
-    raise MissingInput(f"There is no {class_name} model of that name in {folder}. Received: {name}.", f"There are: {listed}.")
+    raise MissingInput(
+        f"There is no {class_name} model of that name in {folder}. Received: {name}.", f"There are: {listed}."
+    )
