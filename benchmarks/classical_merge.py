@@ -120,13 +120,17 @@ def _reinhard(picture: NDArray, reference: NDArray, where: NDArray) -> NDArray:
     """Lab mean and deviation of `reference` for `picture`, measured where told; contrast changes at most threefold."""
     if where.sum() < 16:
         return picture
-    a = cv2.cvtColor(picture.astype(np.float32), cv2.COLOR_BGR2Lab)
-    b = cv2.cvtColor(reference.astype(np.float32), cv2.COLOR_BGR2Lab)
+    a, b = _lab(picture), _lab(reference)
     for channel, (low, high) in enumerate([(0, 100), (-127, 127), (-127, 127)]):
         x, y = a[..., channel][where].astype(np.float64), b[..., channel][where].astype(np.float64)
         gain = np.clip(max(y.std(), 0.1) / max(x.std(), 0.1), 0.3, 3.0)
         a[..., channel] = np.clip((a[..., channel] - x.mean()) * gain + y.mean(), low, high)
     return np.clip(cv2.cvtColor(a, cv2.COLOR_Lab2BGR), 0, 1)
+
+
+def _lab(picture: NDArray) -> NDArray:
+    linear = np.where(picture <= 0.04045, picture / 12.92, ((picture + 0.055) / 1.055) ** 2.4)
+    return cv2.cvtColor(linear.astype(np.float32), cv2.COLOR_LBGR2Lab)
 
 
 def _inside(cut: NDArray, side: int, height: int, width: int) -> NDArray:

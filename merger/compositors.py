@@ -33,6 +33,7 @@ from merger.merge_frame import AlignedFace, align_faces, composite_faces
 from merger.settings import MergeSettings
 
 _SECONDS_TO_RECOVER = 0.5
+_LARGE_BLOCK_BYTES = 31 << 20
 
 
 @dataclass(frozen=True)
@@ -113,11 +114,11 @@ def run_compositor(connection: Connection, setup: CompositorSetup) -> None:
     """The body of a worker process; ends on None, or when the engine is gone."""
     # Ctrl-C reaches every process of the terminal; only the engine acts on it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    cv2.setNumThreads(1)
+    settle_process()
     inbox: queue.SimpleQueue[Message] = queue.SimpleQueue()
     engine_gone = threading.Event()
     threading.Thread(target=_receive, args=(connection, inbox, engine_gone), daemon=True).start()
-    compositor = _Compositor(setup)
+    compositor = Compositor(setup)
     while (message := inbox.get()) is not None and not engine_gone.is_set():
         answer = compositor.work_on(message)
         try:
@@ -136,7 +137,15 @@ def _receive(connection: Connection, inbox: queue.SimpleQueue[Message], gone: th
     inbox.put(None)
 
 
-class _Compositor:
+def settle_process() -> None:
+    """Sets this process up for compositing on one processor core."""
+    cv2.setNumThreads(1)
+    # The C library learns from one large block, taken and given back, to keep freed memory instead of returning it to
+    # the system and clearing it anew for the next frame.
+    np.empty(_LARGE_BLOCK_BYTES, np.uint8)
+
+
+class Compositor:
     """The frames a worker process has under way."""
 
     def __init__(self, setup: CompositorSetup) -> None:

@@ -1,0 +1,191 @@
+"""How long merging a frame takes on one processor core, and how much faster that is than the classical way.
+
+    python benchmarks/merge.py [--frames 40] [--resolution 128] [--pictures FOLDER]
+
+Frames are painted, or taken from a folder of real ones; the face is 300 pixels from ear to ear. Three tables:
+
+    compositing   frame and prediction in memory -> finished frame and mask in memory: align, mask, colors, paste.
+                  "classical" is benchmarks/classical_merge.py, whole frames in float32; the two take turns. The
+                  pictures of both are compared, too.
+    whole frame   read, composite, write: what one worker process does; prediction is a stand-in and costs nothing.
+    growth        the same face in ever larger frames.
+
+Figures are medians of processor time, on one core; "wall" counts the waiting as well (disk, other programs).
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from benchmarks.classical_merge import classical_merge
+from core.console import say
+from core.files import atomic_write_bytes
+from core.images import encode_png, read_image, write_image
+from facelib.face_type import FaceType
+from facelib.prediction import Prediction
+from merger.compositors import Compositor, CompositorSetup, Finish, Prepare, settle_process
+from merger.frames import FrameFace, FrameFaces
+from merger.merge_frame import FaceTools, align_faces, merge_frame
+from merger.settings import MergeSettings
+from tests.painting import head_landmarks, paint_frame
+
+FACE_PIXELS = 300
+LEARNED = {"mask_mode": "learned-prd*learned-dst"}
+COMPOSITING: dict[str, dict[str, object]] = {
+    "overlay, learned mask, rct": {**LEARNED, "color_transfer": "rct"},
+    "overlay, learned mask": LEARNED,
+    "overlay, landmark mask (the defaults)": {},
+    "overlay, learned mask, rct, erode 20, blur 40": {
+        **LEARNED,
+        "color_transfer": "rct",
+        "erode_mask": 20,
+        "blur_mask": 40,
+    },
+    "raw-rgb": {**LEARNED, "mode": "raw-rgb"},
+}
+
+
+class StandIn:
+    """A model that costs nothing: a painted face and soft oval masks."""
+
+    def __init__(self, resolution: int) -> None:
+        rows, columns = np.mgrid[:resolution, :resolution] / resolution - 0.5
+        oval = np.clip((0.42 - np.hypot(rows, columns * 1.15)) * 20, 0, 1).astype(np.float32)
+        rng = np.random.default_rng(5)
+        face = cv2.GaussianBlur(rng.random((resolution, resolution, 3), dtype=np.float32), (0, 0), resolution / 24)
+        face = cv2.normalize(face, None, 0.1, 0.9, cv2.NORM_MINMAX).astype(np.float32)
+        self.resolution, self.face_type = resolution, FaceType.FULL
+        self.answer = (face, oval, oval)
+
+    def predict(self, faces: NDArray) -> Sequence[Prediction]:
+        return [Prediction(*self.answer) for _ in faces]
+
+
+def frames_of(width: int, height: int, pictures: Sequence[NDArray]) -> tuple[list[NDArray], NDArray]:
+    """Some frames of that size, and the landmarks of the face in them."""
+    center = (width * 0.45, height * 0.5)
+    if pictures:
+        frames = [cv2.resize(p, (width, height), interpolation=cv2.INTER_AREA) for p in pictures]
+    else:
+        frames = [paint_frame(width, height, center, FACE_PIXELS, seed=seed)[0] for seed in range(3)]
+    return frames, head_landmarks(center, FACE_PIXELS, yaw=0.2, roll=0.1)
+
+
+def take_turns(tasks: Sequence[Callable[[int], object]], rounds: int) -> list[tuple[float, float]]:
+    """Median milliseconds of each task: (processor time, time on the wall). The tasks take turns, so that a busy machine
+    slows all of them alike."""
+    times: list[list[tuple[float, float]]] = [[] for _ in tasks]
+    for number in range(rounds + 2):
+        for task, taken in zip(tasks, times, strict=True):
+            start = time.process_time(), time.perf_counter()
+            task(number)
+            taken.append((1000 * (time.process_time() - start[0]), 1000 * (time.perf_counter() - start[1])))
+    return [(statistics.median(c for c, _ in t[2:]), statistics.median(w for _, w in t[2:])) for t in times]
+
+
+def compare(
+    settings: MergeSettings, frames: Sequence[NDArray], landmarks: NDArray, model: StandIn, rounds: int
+) -> tuple[float, float, int]:
+    """Milliseconds of ours and of the classical way (processor time), and how far their pictures differ, in levels."""
+    tools = FaceTools.of(model)
+
+    def ours(number: int) -> NDArray:
+        return merge_frame(frames[number % len(frames)], [FrameFace(landmarks)], settings, tools).image
+
+    def classical(number: int) -> NDArray:
+        frame = frames[number % len(frames)]
+        values = vars(settings)
+        return classical_merge(frame, [landmarks], values, model.resolution, FaceType.FULL, lambda _: model.answer)[0]
+
+    difference = int(np.abs(ours(0).astype(int) - classical(0)).max())
+    (mine, _), (theirs, _) = take_turns([ours, classical], rounds)
+    return mine, theirs, difference
+
+
+def compositing_table(frames: Sequence[NDArray], landmarks: NDArray, model: StandIn, rounds: int) -> None:
+    """Ours against the classical way, for several settings."""
+    say(f"\n{'compositing':<48}{'ms':>8}{'frames/s':>10}{'classical ms':>14}{'times':>7}{'levels':>8}")
+    for name, given in COMPOSITING.items():
+        mine, theirs, difference = compare(MergeSettings.of(**given), frames, landmarks, model, rounds)
+        say(f"{name:<48}{mine:>8.2f}{1000 / mine:>10.0f}{theirs:>14.1f}{theirs / mine:>7.1f}{difference:>8}")
+
+
+def whole_frame_table(frames: Sequence[NDArray], landmarks: NDArray, model: StandIn, rounds: int) -> None:
+    """What a worker process does, from file to files, and its parts."""
+    settings = MergeSettings.of(**COMPOSITING["overlay, learned mask, rct"])
+    tools = FaceTools.of(model)
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        paths = []
+        for number, frame in enumerate(frames):
+            paths.append(folder / "frames" / f"{number:05d}.png")
+            write_image(paths[-1], frame)
+        compositor = Compositor(CompositorSetup(folder / "merged", folder / "masks", model.resolution, FaceType.FULL))
+        faces = (FrameFace(landmarks),)
+
+        def everything(number: int) -> None:
+            compositor.work_on(Prepare(number, FrameFaces(paths[number % len(paths)], faces), settings))
+            compositor.work_on(Finish(number, [Prediction(*model.answer)]))
+
+        merged = merge_frame(frames[0], faces, settings, tools)
+        encoded = encode_png(merged.image)
+        parts: dict[str, Callable[[int], object]] = {
+            "read + composite + write": everything,
+            "  read the PNG": lambda number: read_image(paths[number % len(paths)]),
+            "  align": lambda number: align_faces(frames[number % len(frames)], faces, model.resolution, FaceType.FULL),
+            "  align + composite": lambda number: merge_frame(frames[number % len(frames)], faces, settings, tools),
+            "  write the frame": lambda _: atomic_write_bytes(folder / "written.png", encoded),
+            "  encode the frame": lambda _: encode_png(merged.image),
+            "  encode the mask": lambda _: encode_png(merged.mask),
+        }
+        say(f"\n{'whole frame':<48}{'ms':>8}{'frames/s':>10}{'wall ms':>14}{'frames/s':>10}")
+        for name, (mine, wall) in zip(parts, take_turns(list(parts.values()), rounds), strict=True):
+            say(f"{name:<48}{mine:>8.2f}{1000 / mine:>10.0f}{wall:>14.2f}{1000 / wall:>10.0f}")
+
+
+def growth_table(pictures: Sequence[NDArray], model: StandIn, rounds: int) -> None:
+    """One size of face in frames of many sizes."""
+    settings = MergeSettings.of(**COMPOSITING["overlay, learned mask, rct"])
+    say(f"\n{'growth (overlay, learned mask, rct)':<48}{'ms':>8}{'frames/s':>10}{'classical ms':>14}{'times':>7}")
+    for width, height in ((512, 512), (1280, 720), (1920, 1080), (3840, 2160)):
+        frames, landmarks = frames_of(width, height, pictures[:1])
+        mine, theirs, _ = compare(settings, frames, landmarks, model, max(3, rounds // 4))
+        say(f"  {width} x {height:<40}{mine:>8.2f}{1000 / mine:>10.0f}{theirs:>14.1f}{theirs / mine:>7.1f}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--frames", type=int, default=40, help="frames per figure")
+    parser.add_argument("--resolution", type=int, default=128, help="side of the model's square")
+    parser.add_argument("--pictures", type=Path, help="folder of real frames to use")
+    arguments = parser.parse_args()
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+    settle_process()
+    pictures: list[NDArray] = []
+    if arguments.pictures:
+        pictures = [read_image(path) for path in sorted(arguments.pictures.iterdir())[:8] if path.is_file()]
+    model = StandIn(arguments.resolution)
+    frames, landmarks = frames_of(1280, 720, pictures)
+    kind = "real" if pictures else "painted"
+    say(f"1280 x 720, {kind} frames, face of {FACE_PIXELS} pixels, model of {arguments.resolution}, one core")
+    compositing_table(frames, landmarks, model, arguments.frames)
+    whole_frame_table(frames, landmarks, model, arguments.frames)
+    growth_table(pictures, model, arguments.frames)
+
+
+if __name__ == "__main__":
+    main()
