@@ -10,9 +10,10 @@ NVIDIA GPU on Linux: requirements-cuda.txt; for `test` also requirements-dev.txt
 Only the standard library is used: this file runs on the system's Python, before anything is installed.
 
 How an interrupted attempt is told from a finished one: a stamp (venv/faceloom.json) is written last and holds the
-digests of what was installed. A mark (venv/.installing) lies there while pip works; if it is found at the start, an
-earlier attempt was killed in the middle of writing packages, and the environment is built anew (pip's own cache makes
-that quick). Two launches at once wait for each other on a file lock, which vanishes with its process.
+digests of what was installed. A mark (venv/.installing) lies there while the environment or its packages are being
+written; if it is found at the start, an earlier attempt was killed in the middle of that, and the environment is built
+anew (pip's own cache makes that quick). Two launches at once wait for each other on a file lock, which vanishes with
+its process.
 
 Environment variables: FACELOOM_CUDA=auto|yes|no, FACELOOM_INTERNAL (another place for `_internal`'s contents).
 """
@@ -39,6 +40,7 @@ INTERNAL = Path(os.environ.get("FACELOOM_INTERNAL") or ROOT / "_internal").expan
 VENV = INTERNAL / "venv"
 STAMP = VENV / "faceloom.json"
 INSTALLING = VENV / ".installing"
+OUT_OF_USE = INTERNAL / "venv.old"
 LOCK = INTERNAL / ".setup.lock"
 WEIGHTS = INTERNAL / "weights"
 WEIGHTS_LIST = ROOT / "facelib" / "nets" / "pretrained.py"
@@ -72,6 +74,9 @@ def main(words: Sequence[str]) -> int:
     except SetupFailed as problem:
         print(f"Error: {problem}", file=sys.stderr, flush=True)
         code = 1
+    except OSError as problem:
+        print(f"Error: {problem}. Check the rights and the free space of {INTERNAL}.", file=sys.stderr, flush=True)
+        code = 1
     except KeyboardInterrupt:
         print("\nStopped. Run the same command again to go on from here.", file=sys.stderr, flush=True)
         code = 130
@@ -92,10 +97,11 @@ def prepare_environment(with_tests: bool) -> Path:
     with lock(LOCK):
         if stamp_fits(wanted):  # another launch has just finished the same work
             return venv_python()
+        shutil.rmtree(OUT_OF_USE, ignore_errors=True)  # what an earlier launch had no time to remove
         if VENV.exists() and (reason := reason_to_rebuild()):
             say(f"{reason} It is built anew.")
-            shutil.rmtree(VENV)
-        if not venv_python().exists():
+            put_out_of_use()
+        if not VENV.exists():
             make_venv()
         install(wanted)
         write_stamp({"python": venv_version(), "installed": {**read_stamp_digests(), **digests(wanted)}})
@@ -174,15 +180,26 @@ def write_stamp(stamp: dict[str, object]) -> None:
 def reason_to_rebuild() -> str:
     """One sentence why the existing environment is of no use, or "" when it can be completed."""
     if INSTALLING.exists():
-        return "An earlier installation was interrupted while it wrote packages."
+        return "An earlier installation was interrupted."
     if not venv_python().exists():
         return f"The environment {VENV} is incomplete."
-    check = f"import sys; sys.exit(not {OLDEST} <= sys.version_info[:2] <= {NEWEST})"
+    check = f"import sys, pip; sys.exit(not {OLDEST} <= sys.version_info[:2] <= {NEWEST})"
     try:
         works = subprocess.run([venv_python(), "-c", check], capture_output=True, timeout=60).returncode == 0
     except (OSError, subprocess.TimeoutExpired):
         works = False
-    return "" if works else f"The Python of the environment {VENV} does not run, or has a version that does not fit."
+    return "" if works else f"The Python of the environment {VENV} does not run, has no pip, or does not fit."
+
+
+def put_out_of_use() -> None:
+    """Removes the environment; renamed first, so that a launch killed meanwhile leaves no half of it in its place."""
+    try:
+        os.replace(VENV, OUT_OF_USE)
+    except OSError as problem:
+        raise SetupFailed(
+            f"{VENV} is in use ({problem.strerror}). Close other windows of FaceLoom, then try again."
+        ) from None
+    shutil.rmtree(OUT_OF_USE, ignore_errors=True)
 
 
 def make_venv() -> None:
@@ -191,9 +208,12 @@ def make_venv() -> None:
     if not OLDEST <= sys.version_info[:2] <= NEWEST:
         raise SetupFailed(f"FaceLoom needs Python 3.11, 3.12 or 3.13. Received: {version}. Install one of them.")
     say(f"Making the Python {version} environment {VENV} ...")
+    VENV.mkdir(parents=True)
+    INSTALLING.touch()
     base = getattr(sys, "_base_executable", sys.executable)  # not the Python of an environment that was just removed
     made = subprocess.run([base, "-m", "venv", str(VENV)], env=clean_environment())
     if made.returncode:
+        put_out_of_use()
         raise SetupFailed(
             f"The environment {VENV} could not be made. On Debian and Ubuntu the package python3-venv is needed: "
             f"sudo apt install python{sys.version_info.major}.{sys.version_info.minor}-venv."

@@ -2,8 +2,9 @@
 
     flag > --set > --answers FILE > what the model has saved > last answer in this workspace > default
 
-Questions are asked only in a terminal and without `--defaults`. What was answered there (never a flag, never a path)
-is kept in the workspace's `.state/answers.json` and offered as the default of the question the next time.
+Questions are asked only in a terminal and without `--defaults`. What was answered there (no flag, no path, nothing
+about the files of the moment) is kept in the workspace's `.state/answers.json` and offered as the default of the
+question the next time.
 """
 
 from __future__ import annotations
@@ -23,6 +24,9 @@ from core.options import Options, OptionSpec, TerminalAsker, flag_words, resolve
 from core.paths import Workspace, repository_root
 from mainscripts.commands import COMMANDS, Call
 
+OF_THE_MOMENT = ("on_existing", "model_name", "again")
+"""Answers about what lies there now; offering them the next time would invite mistakes."""
+
 
 def settle(call: Call) -> Options:
     """Settles every option of the call; asks in the terminal where that is wanted, and remembers what was answered."""
@@ -36,26 +40,29 @@ def settle(call: Call) -> Options:
         asker = _Recorder(TerminalAsker(console.read_line, console.say))
     options = resolve(call.options_class, call.given, file=_answers_file(call), remembered=remembered, asker=asker)
     repeat = repeat_line(call, options, remembered)
-    if asker is not None and asker.answers:
+    if asker is not None and asker.asked:
         console.say(f"To repeat this step without questions:\n  {repeat}")
+    else:
+        console.log_only(f"Repeat: {repeat}")
+    if asker is not None and asker.answers:
         plain = to_plain(options)
         all_remembered[key] = {**remembered, **{name: plain[name] for name in asker.answers}}
         atomic_write_text(workspace.answers_file, json.dumps(all_remembered, indent=1, ensure_ascii=False))
-    else:
-        console.log_only(f"Repeat: {repeat}")
     return options
 
 
 class _Recorder:
-    """An asker that notes which options were asked."""
+    """An asker that notes which answers are worth remembering."""
 
     def __init__(self, asker: TerminalAsker) -> None:
         self._asker = asker
+        self.asked = False
         self.answers: set[str] = set()
 
     def ask(self, spec: OptionSpec, default: Any) -> Any:
         answer = self._asker.ask(spec, default)
-        if spec.kind is not Path:  # a path belongs to one run; offering it the next time would invite mistakes
+        self.asked = True
+        if spec.kind is not Path and spec.name not in OF_THE_MOMENT:
             self.answers.add(spec.name)
         return answer
 

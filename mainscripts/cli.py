@@ -43,7 +43,15 @@ BROKEN_PIPE = 141
 
 _REFUSALS = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS)
 
-_PROGRESS = {"bar": TqdmProgress, "json": JsonProgress, "none": SilentProgress}
+
+class WithoutBars(SilentProgress):
+    """No bars, but every message."""
+
+    def say(self, text: str) -> None:
+        console.say(text)
+
+
+_PROGRESS = {"bar": TqdmProgress, "json": JsonProgress, "none": WithoutBars}
 
 
 def main(words: Sequence[str]) -> int:

@@ -118,9 +118,11 @@ def find_command(words: Sequence[str]) -> tuple[Command, list[str]] | None:
         for command in COMMANDS:
             if tuple(command.words.split()) == tuple(words[:length]):
                 return command, list(words[length:])
-    if not words or words[0].startswith("-") or (len(words) == 1 and group(words[0])):
+    if not words or words[0].startswith("-"):
         return None
     half = group(words[0])
+    if half and (len(words) == 1 or words[1].startswith("-")):
+        return None
     typed = " ".join(words[:2]) if half else words[0]
     known = [c.words for c in (half or COMMANDS)]
     close = difflib.get_close_matches(typed, known, n=3, cutoff=0.5)

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from core import console
 from core.errors import FaceLoomError, ToolFailed
 from core.files import free_bytes
 from core.options import Options, option
@@ -65,7 +66,7 @@ def run(workspace: Workspace, options: DoctorOptions, progress: Progress) -> lis
                     progress.say(f"{'':<22}{finding.remedy}")
     wrong = [f for f in findings if f.state == "wrong"]
     if options.json:
-        progress.say(json.dumps({"ok": not wrong, "findings": [asdict(f) for f in findings]}, ensure_ascii=False))
+        console.say(json.dumps({"ok": not wrong, "findings": [asdict(f) for f in findings]}, ensure_ascii=False))
     if wrong:
         raise FaceLoomError(
             f"{len(wrong)} of {len(findings)} findings {'is' if len(wrong) == 1 else 'are'} wrong: "

@@ -182,7 +182,7 @@ def status(workspace: Workspace, options: StatusOptions, progress: Progress) -> 
     """Says what the workspace holds, what does not fit together, and which step comes next. Changes nothing."""
     state = look_at(workspace, progress)
     if options.json:
-        progress.say(json.dumps(asdict(state) | {"next_step": next_step(state)}, ensure_ascii=False, default=str))
+        console.say(json.dumps(asdict(state) | {"next_step": next_step(state)}, ensure_ascii=False, default=str))
     else:
         for line in table(state):
             progress.say(line)
