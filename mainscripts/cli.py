@@ -21,7 +21,7 @@ import platform
 import shlex
 import sys
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NoReturn
@@ -31,7 +31,7 @@ from core.errors import BadOption, FaceLoomError
 from core.files import explain_os_error
 from core.options import REQUIRED, OptionSpec, parse_value, show_value, specs
 from core.paths import internal_folder, logs_folder
-from core.progress import JsonProgress, SilentProgress, TqdmProgress
+from core.progress import JsonProgress, Progress, SilentProgress, TqdmProgress
 from mainscripts.answers import settle
 from mainscripts.commands import COMMANDS, Call, Command, Everywhere, find_command, group
 
@@ -51,7 +51,7 @@ class WithoutBars(SilentProgress):
         console.say(text)
 
 
-_PROGRESS = {"bar": TqdmProgress, "json": JsonProgress, "none": WithoutBars}
+_PROGRESS: dict[str, Callable[[], Progress]] = {"bar": TqdmProgress, "json": JsonProgress, "none": WithoutBars}
 
 
 def main(words: Sequence[str]) -> int:

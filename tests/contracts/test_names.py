@@ -81,7 +81,7 @@ def test_good_names_pass(name: str) -> None:
 
 
 def test_no_twins_with_numbers() -> None:
-    """image1 and image2 are two names not found yet; corners (x1, y2) and published layers (conv1, dense1) are names."""
+    """image1 and image2 are two names not found yet; corners (x1, y2) and published layers (conv1, dense1) are."""
     twins = []
     for path in house_files():
         found = {name for _, name in names(ast.parse(path.read_text(encoding="utf-8")))}
