@@ -256,7 +256,8 @@ def describe(spec: OptionSpec) -> str:
     """What `--help` and README say of an option: label, what is accepted, help, default."""
     accepted = f" ({spec.range_text})" if spec.range_text and spec.kind is not bool else ""
     shown = default_text(spec)
-    sentences = [f"{spec.label}{accepted}.", spec.help, f"Default: {shown}." if shown else ""]
+    label = spec.label.rstrip(".?")
+    sentences = [f"{label}{accepted}.", spec.help, f"Default: {shown}." if shown else ""]
     return " ".join(s for s in sentences if s)
 
 

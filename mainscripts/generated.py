@@ -117,7 +117,7 @@ def _row(spec: OptionSpec) -> str:
     flag = f"`--{spec.flag}`" + (f", `--no-{spec.flag}`" if spec.kind is bool else "")
     kinds = {int: "a whole number", float: "a number", str: "text", Path: "a path", bool: "y/n"}
     accepts = spec.range_text or kinds.get(spec.kind, "a number or fraction")
-    what = f"{spec.label}. {spec.help}".strip()
+    what = f"{spec.label.rstrip('.?')}. {spec.help}".strip().replace("<", "&lt;")
     cells = (flag, what, accepts, default_text(spec))
     return "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |"
 

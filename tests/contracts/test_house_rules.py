@@ -151,8 +151,9 @@ def every_file_says_what_it_is(file: str, tree: ast.Module) -> Iterator[str]:
     if not ast.get_docstring(tree):
         yield f"{file} has no docstring"
     for node in tree.body:
-        is_public = isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_")
-        if is_public and not ast.get_docstring(node) and not _is_plain_options(node):
+        if not isinstance(node, ast.FunctionDef | ast.ClassDef) or node.name.startswith("_"):
+            continue
+        if not ast.get_docstring(node) and not _is_plain_options(node):
             yield f"{file}:{node.lineno} {node.name} has no docstring"
 
 
@@ -195,7 +196,7 @@ def house_files() -> list[Path]:
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
 def test_the_house_keeps_the_rule(rule: Rule) -> None:
-    found = []
+    found: list[str] = []
     for path in house_files():
         tree = ast.parse(path.read_text(encoding="utf-8"), str(path))
         found += rule(path.relative_to(ROOT).as_posix(), tree)
@@ -203,7 +204,7 @@ def test_the_house_keeps_the_rule(rule: Rule) -> None:
 
 
 def test_tests_and_benchmarks_run_no_data_either() -> None:
-    found = []
+    found: list[str] = []
     for folder in ("tests", "benchmarks"):
         for path in sorted((ROOT / folder).rglob("*.py")):
             file = path.relative_to(ROOT).as_posix()
@@ -271,7 +272,7 @@ def tracked_files() -> list[Path]:
 def test_no_path_of_a_developers_machine_is_written_down() -> None:
     marks = ["/" + "work/", "/" + "home/", "/" + "Users/", "C:" + "\\Users\\", "/" + "opt/"]
     texts = (".py", ".toml", ".txt", ".md", ".sh", ".bat", "")
-    found = []
+    found: list[str] = []
     for path in tracked_files():
         if path.suffix in texts and path.is_file():
             text = path.read_text(encoding="utf-8", errors="replace")

@@ -50,7 +50,7 @@ def house_files() -> list[Path]:
 
 
 def test_names_say_something_and_are_spelled_american() -> None:
-    found = []
+    found: list[str] = []
     for path in house_files():
         found += complaints(path.relative_to(ROOT).as_posix(), ast.parse(path.read_text(encoding="utf-8")))
     assert not found, "\n".join(found)
