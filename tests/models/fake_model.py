@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from core.errors import FaceLoomError
+from core.progress import SilentProgress
 from facelib.face_type import FaceType
 from facelib.prediction import Prediction
 from models.base import Reconstruction, State, SwapModel
@@ -46,7 +47,7 @@ class FakeModel(SwapModel):
 
     def _fresh(self, part: str) -> dict[str, np.ndarray]:
         if part == "optimizer":
-            return {"iterations": np.int64(0), "encoder/speed": np.zeros(self._size, np.float32)}
+            return {"iterations": np.array(0, np.int64), "encoder/speed": np.zeros(self._size, np.float32)}
         rng = np.random.default_rng([self._seed, len(part)])
         return {"down/weight": rng.random(self._size, np.float32), "bias": np.zeros((2, 2), np.float32)}
 
@@ -69,7 +70,7 @@ class FakeModel(SwapModel):
         optimizer, weight = self._state["optimizer"], self._state["encoder"]["down/weight"]
         gap = np.float32(batch.src.target.mean() / 255.0) - weight
         optimizer["encoder/speed"] = 0.9 * optimizer["encoder/speed"] + 0.1 * gap
-        optimizer["iterations"] = np.int64(self.iteration + 1)
+        optimizer["iterations"] = np.array(self.iteration + 1, np.int64)
         self._state["encoder"]["down/weight"] = (weight + optimizer["encoder/speed"]).astype(np.float32)
         loss = float(np.mean(gap * gap))
         return losses if losses is not None else {"src_loss": loss, "dst_loss": loss / 2}
@@ -150,7 +151,7 @@ class Script:
             self.lines.append(line)
 
 
-class Said:
+class Said(SilentProgress):
     """Progress that remembers what was said."""
 
     def __init__(self) -> None:

@@ -27,7 +27,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 def some_parts(value: float) -> State:
     return {
         "encoder": {"down1/downs_0/conv1/weight": np.full((3, 2), value, np.float32), "bias": np.zeros(0, np.float32)},
-        "optimizer": {"iterations": np.int64(value)},
+        "optimizer": {"iterations": np.array(value, np.int64)},
     }
 
 
@@ -100,7 +100,7 @@ def test_damage_in_any_file_falls_back_to_the_previous_save_and_says_so(
     if damage == "gone":
         path.unlink()
     else:
-        path.write_bytes({"cut": data[: len(data) // 2], "emptied": b"", "bit": data}[damage])
+        path.write_bytes({"cut": bytes(data[: len(data) // 2]), "emptied": b"", "bit": bytes(data)}[damage])
     if (name, damage) == ("encoder.h5", "gone"):  # a part taken away is no damage, see below
         assert store.read().missing == ("encoder",)  # type: ignore[union-attr]
         return
@@ -310,7 +310,8 @@ def trained(tmp_path: Path) -> CheckpointStore:
 
 
 def test_resume(trained: CheckpointStore) -> None:
-    model, said = FakeModel(seed=1), []
+    model = FakeModel(seed=1)
+    said: list[str] = []
     found = trained.read()
     state = start_training(model, found, seed=99, say=said.append)
     assert state.seed == 2**63 - 1  # the model's own, not the new one
@@ -341,7 +342,8 @@ def same(a: State, b: State) -> bool:
 def test_pretrained_parts_are_taken_by_a_new_model(tmp_path: Path) -> None:
     weights = {"down/weight": np.full(8, 3, np.float32), "bias": np.ones((2, 2), np.float32)}
     (tmp_path / "encoder.h5").write_bytes(encode_part("encoder", weights))
-    model, said = FakeModel(seed=1), []
+    model = FakeModel(seed=1)
+    said: list[str] = []
     start_training(model, None, seed=99, pretrained_folder=tmp_path, say=said.append)
     assert model.export_state()["encoder"]["down/weight"].tolist() == [3.0] * 8
     assert said == [f"Pretrained parts from {tmp_path}: encoder."]
@@ -357,7 +359,8 @@ def test_a_deleted_part_starts_afresh_only_when_that_is_said(trained: Checkpoint
     (trained.current / "encoder.h5").unlink()
     with pytest.raises(FaceLoomError, match=r"encoder.h5 missing from .*train with --reset encoder"):
         start_training(FakeModel(seed=1), trained.read(), seed=0)
-    model, said = FakeModel(seed=1), []
+    model = FakeModel(seed=1)
+    said: list[str] = []
     start_training(model, trained.read(), seed=0, reset=["encoder"], say=said.append)
     assert said == ["Started afresh, the rest is kept: encoder."]
     fresh, kept = FakeModel(seed=1).export_state(), FakeModel(seed=1)

@@ -59,8 +59,17 @@ class Training:
     def run(self, at: dict[int, list[TrainingCommand]] | None = None, batches: Any = None) -> TrainingReport:
         self.commands = Script(self.model, at)
         batches = batches or FakeBatches(self.state.seed, self.state.batch_number)
-        everything: Any = (self.model, batches, self.store, self.state, self.settings, self.commands)
-        return run_training(*everything, self.previews, self.said, self.clock)  # type: ignore[arg-type]
+        return run_training(
+            self.model,
+            batches,
+            self.store,
+            self.state,
+            self.settings,
+            self.commands,
+            self.previews,
+            self.said,
+            self.clock,
+        )
 
 
 def weights(training: Training) -> np.ndarray:
@@ -206,7 +215,7 @@ def test_a_loss_that_jumps_and_stays_up_goes_back(tmp_path: Path) -> None:
 
 def test_weights_that_are_no_numbers_are_never_saved(tmp_path: Path) -> None:
     training = Training(tmp_path / "m", target_iteration=9)
-    step, spoiled = training.model.train_step, []
+    step, spoiled = training.model.train_step, list[bool]()
 
     def spoiling(batch: Any) -> dict[str, float]:
         losses = step(batch)

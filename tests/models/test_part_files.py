@@ -13,10 +13,10 @@ import pytest
 from core.errors import BrokenFile
 from models.part_files import decode_part, digest_of, encode_part
 
-TENSORS = {
+TENSORS: dict[str, np.ndarray] = {
     "down1/downs_0/conv1/weight": np.arange(12, dtype=np.float32).reshape(2, 3, 2),
     "down1/downs_0/conv1/bias": np.array([0.5, -1.0], np.float32),
-    "iterations": np.int64(7),
+    "iterations": np.array(7, np.int64),
     "empty": np.zeros((0, 4), np.float32),
 }
 PATH = Path("encoder.h5")
@@ -30,7 +30,7 @@ def test_round_trip() -> None:
         assert tensors[name].dtype == tensor.dtype
         assert tensors[name].shape == np.shape(tensor)
         assert np.array_equal(tensors[name], tensor)
-    assert encode_part("encoder", TENSORS) == encode_part("encoder", dict(reversed(TENSORS.items())))
+    assert encode_part("encoder", TENSORS) == encode_part("encoder", dict(reversed(list(TENSORS.items()))))
 
 
 def test_any_byte_order_and_layout_of_memory_is_stored_alike() -> None:

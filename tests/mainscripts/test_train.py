@@ -1,0 +1,297 @@
+"""The command `train` with painted faces and a model of eight numbers: no neural framework is loaded."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core import console
+from core.errors import BadOption, Cancelled, FaceLoomError, MissingInput, ToolFailed
+from core.images import read_image
+from core.options import TerminalAsker, resolve
+from core.paths import Workspace
+from core.progress import SILENT, JsonProgress, TqdmProgress
+from mainscripts.train import TrainOptions, parse_duration, run
+from mainscripts.train_terminal import TerminalCommands
+from models.checkpoint import CheckpointStore
+from models.engine import TrainingReport
+from models.model_lock import lock_model
+from models.schedule import TrainingCommand
+from tests.models.fake_model import FakeModel, Said
+from tests.painting import write_painted_faceset
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with two facesets."""
+    folder = tmp_path_factory.mktemp("faces")
+    write_painted_faceset(folder / "src", count=5, side=64)
+    write_painted_faceset(folder / "dst", count=4, side=64, seed=50)
+    return folder
+
+
+@pytest.fixture
+def built(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """Models are fakes; what they were built with is collected."""
+    calls: list[dict[str, Any]] = []
+
+    def build(class_name: str, values: Mapping[str, Any], **rest: Any) -> FakeModel:
+        model = FakeModel(seed=rest["seed"])
+        calls.append({"class_name": class_name, "values": dict(values), "model": model, **rest})
+        return model
+
+    monkeypatch.setattr("mainscripts.train.build_model", build)
+    return calls
+
+
+def options(faces: Path, model_dir: Path, **given: Any) -> TrainOptions:
+    given = {"target_iteration": 5, "workers": 0, "preview": False, "seed": 11, **given}
+    places = {"training_data_src_dir": faces / "src", "training_data_dst_dir": faces / "dst", "model_dir": model_dir}
+    return TrainOptions.of(**places, **{name: value for name, value in given.items() if value is not None})
+
+
+def train(faces: Path, model_dir: Path, said: Any = SILENT, **given: Any) -> TrainingReport:
+    report = run(Workspace(model_dir.parent), options(faces, model_dir, **given), said)
+    assert isinstance(report, TrainingReport)
+    return report
+
+
+def test_a_new_model_is_trained_saved_and_resumed(faces: Path, odd_folder: Path, built: list[dict[str, Any]]) -> None:
+    models = odd_folder / "model"
+    assert train(faces, models, preview=True).iteration == 5
+    folder = models / "new_Quick96"
+    assert {p.name for p in folder.iterdir()} >= {"checkpoint", "previews", "report.json", "lock"}
+    assert train(faces, models, target_iteration=8, seed=None).iteration == 8  # the newest model goes on
+    found = CheckpointStore(folder).read()
+    assert found is not None
+    assert found.state.iteration == 8
+    assert found.state.seed == 11
+    assert built[1]["model"].seen == [4, 4, 5]  # batches 0 1 2 2 3 were seen before
+    assert [p.name for p in models.iterdir()] == ["new_Quick96"]
+
+
+def test_settings_of_the_model_are_kept_with_it(faces: Path, tmp_path: Path, built: list[dict[str, Any]]) -> None:
+    train(faces, tmp_path / "model", batch_size=2)
+    train(faces, tmp_path / "model", target_iteration=6, precision="bf16", device="0,1")
+    assert [call["values"] for call in built] == [{"batch_size": 2}] * 2
+    assert [call["seed"] for call in built] == [11, 11]
+    assert (built[1]["precision"], built[1]["device"]) == ("bf16", "0+1")
+
+
+def test_the_seed_of_a_model_stays(faces: Path, tmp_path: Path, built: list[dict[str, Any]]) -> None:
+    train(faces, tmp_path / "model")
+    with pytest.raises(BadOption, match=r"The seed of this model is 11 and stays\. Received: 12\."):
+        train(faces, tmp_path / "model", seed=12)
+
+
+def test_which_model(faces: Path, tmp_path: Path, built: list[dict[str, Any]]) -> None:
+    models = tmp_path / "model"
+    train(faces, models, force_model_name="工作_1")
+    train(faces, models, model_name="second", target_iteration=3)
+    assert {p.name for p in models.iterdir()} == {"工作_1_Quick96", "second_Quick96"}
+    assert train(faces, models, silent_start=True, target_iteration=4).iteration == 4  # second, the newest
+    with pytest.raises(BadOption, match="name of a model cannot hold /"):
+        train(faces, models, model_name="a/b")
+
+
+def test_the_menu_lists_the_newest_first_and_takes_a_number(
+    faces: Path, tmp_path: Path, built: list[dict[str, Any]]
+) -> None:
+    models = tmp_path / "model"
+    train(faces, models, model_name="old")
+    train(faces, models, model_name="young", target_iteration=7)
+
+    def chosen(answer: str) -> tuple[str | None, list[str]]:
+        said: list[str] = []
+        asker = TerminalAsker(lambda prompt: answer, said.append)
+        return resolve(TrainOptions, {"model_dir": models}, asker=asker).model_name, said
+
+    name, said = chosen("1")
+    assert name == "old"
+    assert said[0].startswith("[0] : young - iteration 7, saved ")
+    assert said[0].endswith(" - latest")
+    assert said[1].startswith("[1] : old - iteration 5, saved ")
+    assert chosen("")[0] == "young"
+    assert chosen("another")[0] == "another"
+
+
+def test_what_the_user_is_told(faces: Path, tmp_path: Path, built: list[dict[str, Any]]) -> None:
+    said = Said()
+    train(faces, tmp_path / "model", said)
+    assert "5 src faces in" in said.all
+    assert "==           Model name: new_Quick96" in said.all
+    assert "Stopped at iteration 5: the target of 5 iterations is reached." in said.all
+    assert "waiting for samples" in said.all
+    box = next(text for text in said.texts if text.startswith("== Model")).splitlines()
+    assert len({len(line) for line in box}) == 1
+
+
+def test_a_faceset_that_is_not_there(faces: Path, tmp_path: Path) -> None:
+    with pytest.raises(MissingInput, match="nowhere"):
+        run(Workspace(tmp_path), TrainOptions.of(training_data_src_dir=faces / "nowhere"), SILENT)
+    assert not (tmp_path / "model").exists()
+
+
+def test_two_trainings_of_one_model_are_refused(faces: Path, tmp_path: Path, built: list[dict[str, Any]]) -> None:
+    with lock_model(tmp_path / "model" / "new_Quick96"), pytest.raises(FaceLoomError, match="by another process"):
+        train(faces, tmp_path / "model")
+
+
+def test_programs_are_refused_with_what_replaces_them(faces: Path, tmp_path: Path) -> None:
+    with pytest.raises(BadOption, match=r"not supported.*--save-every") as caught:
+        train(faces, tmp_path / "model", execute_program="-60 self.model_save()")
+    assert caught.value.exit_code == 2
+
+
+def test_debug_shows_samples_and_does_not_train(faces: Path, tmp_path: Path, built: list[dict[str, Any]]) -> None:
+    written = run(Workspace(tmp_path), options(faces, tmp_path / "model", debug=True), SILENT)
+    assert isinstance(written, list)
+    assert [p.name for p in written] == ["samples src.png", "samples dst.png"]
+    assert all(read_image(path).shape[1] > 4 * 192 for path in written)
+    assert CheckpointStore(tmp_path / "model" / "new_Quick96").read() is None
+    assert built[0]["model"].seen == []
+
+
+def test_memory_used_up_is_said_with_the_way_out(
+    faces: Path, tmp_path: Path, built: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class ResourceExhaustedError(Exception):
+        pass
+
+    def refuse(self: FakeModel, batch: Any) -> dict[str, float]:
+        raise ResourceExhaustedError("OOM when allocating tensor with shape[4,512]")
+
+    monkeypatch.setattr(FakeModel, "train_step", refuse)
+    with pytest.raises(ToolFailed, match=r"memory is used up \(batch size 8\).*--batch-size 4, --precision bf16"):
+        train(faces, tmp_path / "model", batch_size=8)
+
+
+def test_another_error_stays_what_it_is(
+    faces: Path, tmp_path: Path, built: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(self: FakeModel, batch: Any) -> dict[str, float]:
+        raise ZeroDivisionError("a bug")
+
+    monkeypatch.setattr(FakeModel, "train_step", fail)
+    with pytest.raises(ZeroDivisionError):
+        train(faces, tmp_path / "model")
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_signals_save_and_stop(
+    faces: Path, tmp_path: Path, built: list[dict[str, Any]], number: signal.Signals, code: int
+) -> None:
+    before = signal.getsignal(number)
+
+    def send() -> None:
+        while not built or built[0]["model"].iteration < 3:
+            time.sleep(0.01)
+        signal.raise_signal(number)
+
+    sender = threading.Thread(target=send)
+    sender.start()
+    with pytest.raises(Cancelled, match="all is saved") as caught:
+        train(faces, tmp_path / "model", target_iteration=0)
+    sender.join()
+    assert caught.value.exit_code == code
+    found = CheckpointStore(tmp_path / "model" / "new_Quick96").read()
+    assert found is not None
+    assert found.state.iteration == built[0]["model"].iteration >= 3
+    assert signal.getsignal(number) == before
+
+
+def test_a_third_signal_stops_at_once() -> None:
+    with TerminalCommands(SILENT) as commands:
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+        assert commands.read() == [TrainingCommand.STOP]
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+
+
+def test_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    pressed = iter(["s", "x", "b", "s", "space", None, "p", "l", "enter", None])
+    monkeypatch.setattr(console.KeyReader, "read", lambda self: next(pressed))
+    commands = TerminalCommands(TqdmProgress())
+    assert commands.read() == [TrainingCommand.SAVE, TrainingCommand.BACKUP, TrainingCommand.NEXT_FACES]
+    assert commands.read() == [TrainingCommand.PREVIEW, TrainingCommand.NEXT_RANGE, TrainingCommand.STOP]
+
+
+def test_without_a_terminal_the_line_is_said_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [1000.0]
+    monkeypatch.setattr("mainscripts.train_terminal.time.monotonic", lambda: now[0])
+    said: Any = Said()
+    with TerminalCommands(said) as commands:
+        for second in range(61):
+            now[0] = 1000.0 + second
+            commands.show(f"line {second}")
+        commands.show("")
+    assert said.texts == ["line 0", "line 30", "line 60"]
+
+
+def test_in_a_terminal_the_line_is_redrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[str] = []
+    monkeypatch.setattr(console, "is_interactive", lambda: True)
+    monkeypatch.setattr(console, "say_inline", drawn.append)
+    commands = TerminalCommands(TqdmProgress())
+    for line in ("a", "b", "", ""):
+        commands.show(line)
+    assert drawn == ["a", "b", ""]
+    assert not TerminalCommands(JsonProgress()).interactive
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("25", 1500),
+        ("90s", 90),
+        ("25m", 1500),
+        ("2h", 7200),
+        ("1h30m", 5400),
+        ("1,5h", 5400),
+        (" 1H2M3S ", 3723),
+        ("0.5", 30),
+    ],
+)
+def test_durations(text: str, seconds: float) -> None:
+    assert parse_duration(text, "save-every") == seconds
+
+
+@pytest.mark.parametrize("text", ["", "0", "0s", "soon", "-5m", "5 m 3", "m", "1d"])
+def test_what_is_no_duration(text: str) -> None:
+    with pytest.raises(BadOption, match="--save-every must be a time"):
+        parse_duration(text, "save-every")
+
+
+def test_help_loads_no_neural_framework() -> None:
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", str(REPOSITORY / "main.py"), "train", "--help"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0
+    for flag in ("--training-data-src-dir", "--no-preview", "--force-model-name", "--cpu-only", "--restore-backup"):
+        assert flag in done.stdout
+    imported = {line.rsplit("|", 1)[-1].strip() for line in done.stderr.splitlines() if "|" in line}
+    assert not imported & {"keras", "tensorflow", "h5py", "matplotlib"}
+
+
+def test_figures_for_onlookers_lie_beside_the_checkpoint(
+    faces: Path, tmp_path: Path, built: list[dict[str, Any]]
+) -> None:
+    report = train(faces, tmp_path / "model")
+    figures = json.loads((tmp_path / "model" / "new_Quick96" / "report.json").read_text("utf-8"))
+    assert figures["iteration"] == report.iteration == 5
+    assert figures["seed"] == 11
