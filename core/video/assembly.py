@@ -30,6 +30,8 @@ _COPIES: dict[str, tuple[str, ...]] = {
     ".avi": ("mp3", "mp2", "ac3", "pcm_s16le", "pcm_u8", "pcm_s24le"),
 }
 _NEGLIGIBLE_SHIFT = Fraction(1, 1000)
+_CLOCK_SECONDS = Fraction(2, 1000)
+"""What the length of a result may be off by: Matroska's clock counts milliseconds."""
 
 
 def plan_sound(path: Path, video: VideoProperties, track: int, extension: str) -> SoundPlan:
@@ -48,8 +50,10 @@ def plan_sound(path: Path, video: VideoProperties, track: int, extension: str) -
     audio = video.audio[track]
     shift = -video.start_seconds
     copy = extension == ".mkv" or audio.codec in _COPIES.get(extension, ())
-    if extension == ".avi" and abs(audio.start_seconds + shift) > Fraction(1, 20):
-        copy = False
+    if extension == ".avi":
+        copy = copy and abs(audio.start_seconds + shift) <= Fraction(1, 20)
+        if copy:  # a negative time stamp would push the picture back by a frame
+            shift = -audio.start_seconds
     return SoundPlan(
         path=path,
         stream=audio.stream,
@@ -123,7 +127,7 @@ def _verify(made: VideoProperties, frames: RawFrames, count: int, sound: SoundPl
     faults = []
     if made.frames != count:
         faults.append(f"{made.frames} frames instead of {count}")
-    if made.rate != frames.rate and made.frames > 1:
+    if abs(count / made.rate - count / frames.rate) > _CLOCK_SECONDS:
         faults.append(f"{show_rate(made.rate)} frames/s instead of {show_rate(frames.rate)}")
     if (made.width, made.height) != (frames.width, frames.height):
         faults.append(f"{made.width}x{made.height} instead of {frames.width}x{frames.height}")

@@ -72,7 +72,7 @@ def build_extraction(binary: Path, path: Path, video: VideoProperties, plan: Ext
         stream = stream.filter("format", "rgb48le" if deep else "rgb24").filter("setparams", **_NO_TAGS)
         settings |= {"c:v": "tiff", "compression_algo": "deflate"}
     else:  # JPEG is BT.601 in full range, whatever the video was
-        stream = _from_rgb(stream, "smpte170m", "pc", "yuv444p")
+        stream = _from_rgb(stream, 8, "smpte170m", "pc", "yuv444p")
         settings |= {"c:v": "mjpeg", "q:v": 2}
     pattern = file_address(folder).replace("%", "%%") + f"/%0{plan.digits}d{plan.extension}"
     return _words(ffmpeg.output(stream, pattern, **settings), binary, *_PROGRESS)
@@ -88,21 +88,22 @@ def _to_rgb(stream: Any, video: VideoProperties, pixel_format: str) -> Any:
         return stream.filter("format", pixel_format)
     colors = video.settled_colors
     width, height = video.picture_size
-    odd = bool(width % 2 or height % 2)
-    if odd:  # zscale wants whole chroma samples; the extra column and row never mix with the others
-        stream = stream.filter("pad", w="ceil(iw/2)*2", h="ceil(ih/2)*2")
     stream = stream.filter("setparams", colorspace=colors.matrix, range=colors.range, **_PLAIN)
+    if (width % 2 or height % 2) and video.pixel_format.startswith(("yuv4", "nv", "p0")):
+        # zscale wants whole chroma samples, so swscale spreads them first; it leaves luma as it is.
+        stream = stream.filter("scale", in_chroma_loc=colors.chroma, flags="bicubic+accurate_rnd")
+        stream = stream.filter("format", f"yuv444p{video.bit_depth}le" if video.bit_depth > 8 else "yuv444p")
     fine = "error_diffusion" if video.bit_depth > 8 and pixel_format == "gbrp" else "none"
-    stream = stream.filter(
-        "zscale", matrix="gbr", range="full", chromalin=colors.chroma, filter="bicubic", dither=fine
-    ).filter("format", pixel_format)
-    return stream.filter("crop", w=width, h=height, x=0, y=0, exact=1) if odd else stream
+    stream = stream.filter("zscale", matrix="gbr", range="full", chromalin=colors.chroma, filter="bicubic", dither=fine)
+    return stream.filter("format", pixel_format)
 
 
-def _from_rgb(stream: Any, matrix: str, span: str, pixel_format: str) -> Any:
+def _from_rgb(stream: Any, depth: int, matrix: str, span: str, pixel_format: str) -> Any:
     """RGB in full range -> Y'CbCr with this matrix and range ("tv" or "pc"); 4:2:0 wants even sides."""
-    planar = "gbrp16le" if pixel_format.endswith(("10le", "16le")) else "gbrp"
-    stream = stream.filter("format", planar).filter("setparams", colorspace="gbr", range="pc", **_PLAIN)
+    # The planar form has the depth of the pictures: swscale, which makes it, would widen 255 to 65280.
+    stream = stream.filter("format", "gbrp16le" if depth == 16 else "gbrp").filter(
+        "setparams", colorspace="gbr", range="pc", **_PLAIN
+    )
     return stream.filter("zscale", matrix=matrix, range=span, chromal="left", filter="bicubic").filter(
         "format", pixel_format
     )
@@ -239,7 +240,7 @@ def _lossy(stream: Any, frames: RawFrames, plan: EncodingPlan) -> tuple[Any, dic
         stream = stream.filter("format", "gray").filter("setparams", range="pc")
     else:
         pixel_format = "yuv420p10le" if frames.depth == 16 else "yuv420p"
-        stream = _tagged(_from_rgb(stream, str(colors.matrix), str(colors.range), pixel_format), colors)
+        stream = _tagged(_from_rgb(stream, frames.depth, str(colors.matrix), str(colors.range), pixel_format), colors)
     words: dict[str, Any] = {"c:v": "libx264", "preset": "medium"}
     if plan.bitrate_megabits is None:
         words["crf"] = plan.crf
@@ -266,6 +267,7 @@ class CutPlan:
 
     Attributes:
         start_seconds: where it begins, counted from the beginning of the file's clock; None: at the beginning.
+        decode_all: reach the beginning by decoding everything before it, in files that have no index to seek by.
         frames: how many frames it has; None with `copy`.
         seconds: how long it is.
         copy: keep the packets as they are; the cut then begins at the key frame before `start_seconds`.
@@ -275,6 +277,7 @@ class CutPlan:
     """
 
     start_seconds: Fraction | None
+    decode_all: bool
     frames: int | None
     seconds: Fraction
     copy: bool
@@ -287,9 +290,9 @@ class CutPlan:
 def build_cut(binary: Path, path: Path, video: VideoProperties, plan: CutPlan, target: Path) -> list[str]:
     """Cuts a part out of a video: picture at constant quality with the same colors, rate and pixel aspect."""
     seek = {} if plan.start_seconds is None else {"ss": f"{float(plan.start_seconds):.6f}"}
-    source = ffmpeg.input(file_address(path), **seek)
+    source = ffmpeg.input(file_address(path), **({} if plan.decode_all else seek))
     stream = source[str(video.stream)]
-    settings: dict[str, Any] = {"t": f"{float(plan.seconds):.6f}"}
+    settings: dict[str, Any] = {"t": f"{float(plan.seconds):.6f}", **(seek if plan.decode_all else {})}
     if plan.copy:
         settings["c:v"] = "copy"
     else:
@@ -329,7 +332,7 @@ def build_denoising(binary: Path, frames: RawFrames, factor: int) -> list[str]:
         video_size=(frames.width, frames.height),
         framerate="25",
     )["0"]
-    stream = _from_rgb(stream, "bt709", "pc", "yuv444p16le")
+    stream = _from_rgb(stream, frames.depth, "bt709", "pc", "yuv444p16le")
     stream = stream.filter("hqdn3d", luma_spatial=factor, chroma_spatial=factor, luma_tmp=5, chroma_tmp=5)
     stream = stream.filter("zscale", matrix="gbr", range="full").filter(
         "format", "gbrp16le" if frames.depth == 16 else "gbrp"

@@ -23,6 +23,7 @@ from core.video.properties import VideoProperties
 from core.video.tool import ffmpeg_binary, run
 
 _ROUNDING = 1e-6
+_WITHOUT_INDEX = (".ts", ".mts", ".m2ts", ".mpg", ".mpeg", ".vob")
 
 
 @dataclass(frozen=True)
@@ -137,6 +138,7 @@ def cut_video(
     track = video.audio[audio_track] if audio_track is not None and audio_track < len(video.audio) else None
     plan = CutPlan(
         start_seconds=Fraction(int(begin * 10**6), 10**6) if first else None,
+        decode_all=not copy and path.suffix.casefold() in _WITHOUT_INDEX,
         frames=None if copy else behind - first,
         seconds=seconds,
         copy=copy,

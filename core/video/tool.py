@@ -187,6 +187,8 @@ class RunningTool:
                     stream.close()
         self._process.wait()
         self._listener.join(timeout=10)
+        if self._process.stderr is not None and not self._listener.is_alive():
+            self._process.stderr.close()
 
 
 @contextlib.contextmanager

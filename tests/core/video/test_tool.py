@@ -1,0 +1,51 @@
+"""Running ffmpeg: where it is found, what it says, and that it is gone afterwards."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from core.errors import ToolFailed
+from core.video.tool import ffmpeg_binary, ffmpeg_version, file_address, run, running
+from tests.core.video.clips import FFMPEG
+
+
+def test_the_binary_of_the_package_is_used_unless_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("FACELOOM_FFMPEG", raising=False)
+    assert str(ffmpeg_binary()) == FFMPEG
+    monkeypatch.setenv("FACELOOM_FFMPEG", sys.executable)
+    assert str(ffmpeg_binary()) == sys.executable
+    assert str(ffmpeg_binary(FFMPEG)) == FFMPEG
+    assert ffmpeg_version(Path(FFMPEG))
+
+
+def test_a_program_that_is_no_ffmpeg_is_told(tmp_path: Path) -> None:
+    with pytest.raises(ToolFailed, match="does not answer"):
+        ffmpeg_version(Path(sys.executable))
+    with pytest.raises(ToolFailed, match="does not start"):
+        ffmpeg_version(tmp_path / "gone")
+    with pytest.raises(ToolFailed, match="does not start"), running([str(tmp_path / "gone")]):
+        pass
+
+
+def test_names_are_taken_literally() -> None:
+    address = file_address(Path("-i %d http:x"))
+    assert address.startswith("file:")
+    assert address.endswith(f"{os.sep}-i %d http:x")
+
+
+def test_the_last_words_are_its_error() -> None:
+    with pytest.raises(ToolFailed, match=r"ffmpeg failed: .*No such file or directory"):
+        run([FFMPEG, "-loglevel", "level+verbose", "-i", "file:/no/such/file", "-f", "null", "-"])
+
+
+def test_it_is_gone_when_we_stop() -> None:
+    endless = [FFMPEG, "-loglevel", "level+error", "-re", "-f", "lavfi", "-i", "testsrc", "-f", "null", "-"]
+    with pytest.raises(KeyboardInterrupt), running(endless) as tool:
+        number = tool._process.pid
+        raise KeyboardInterrupt
+    with pytest.raises(ProcessLookupError):
+        os.kill(number, 0)
