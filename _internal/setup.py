@@ -302,14 +302,18 @@ def fetch_networks(python: Path, needed: bool) -> None:
     note = WEIGHTS / ".fetched.json"
     if _networks_lie_there(note, listed):
         return
-    say("Fetching the default face networks ...")
-    if run(python, [str(ROOT / "main.py"), "weights", "--fetch", "--defaults"], quiet_exit=True):
-        if needed:
-            raise SetupFailed("The face networks could not be fetched; the message above says why.")
+    with lock(LOCK):
+        if _networks_lie_there(note, listed):  # another launch has just fetched them
+            return
+        say("Fetching the default face networks ...")
+        failed = run(python, [str(ROOT / "main.py"), "weights", "--fetch", "--defaults"])
+        if not failed:
+            sizes = {p.name: p.stat().st_size for p in WEIGHTS.iterdir() if p.is_file() and p.name[0] != "."}
+            note.write_text(json.dumps({"listed": listed, "sizes": sizes}, indent=1), encoding="utf-8")
+    if failed and needed:
+        raise SetupFailed("The face networks could not be fetched; the message above says why.")
+    if failed:
         say("Going on without them.")
-        return
-    sizes = {p.name: p.stat().st_size for p in WEIGHTS.iterdir() if p.is_file() and not p.name.startswith(".")}
-    note.write_text(json.dumps({"listed": listed, "sizes": sizes}, indent=1), encoding="utf-8")
 
 
 def _networks_lie_there(note: Path, listed: str) -> bool:
@@ -342,7 +346,7 @@ def become(python: Path, words: Sequence[str]) -> int:
     os.execve(python, [str(python), *words], clean_environment())
 
 
-def run(python: Path, words: Sequence[str], folder: Path | None = None, quiet_exit: bool = False) -> int:
+def run(python: Path, words: Sequence[str], folder: Path | None = None) -> int:
     """Runs the environment's Python and returns its exit code (128 + signal when it was killed).
 
     A terminal sends Ctrl-C to both: the child tidies up and exits 130, this process waits for it.
@@ -354,7 +358,7 @@ def run(python: Path, words: Sequence[str], folder: Path | None = None, quiet_ex
             break
         except KeyboardInterrupt:
             continue
-    if code < 0 and not quiet_exit:
+    if code < 0:
         print(f"The command was ended by signal {-code}.", file=sys.stderr, flush=True)
     return code if code >= 0 else 128 - code
 
