@@ -1,0 +1,376 @@
+"""The four videoed commands, called as the command line calls them."""
+
+from __future__ import annotations
+
+import os
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from core.errors import (
+    BadOption,
+    BrokenFile,
+    ConfirmationNeeded,
+    FaceLoomError,
+    MissingInput,
+    PartialFailure,
+    ToolFailed,
+)
+from core.files import list_images
+from core.images import read_image, write_image
+from core.paths import Workspace
+from core.progress import SILENT
+from core.video.probe import probe_video
+from core.video.record import read_record
+from mainscripts.videoed import (
+    CutVideoOptions,
+    DenoiseOptions,
+    ExtractVideoOptions,
+    cut,
+    denoise,
+    extract_video,
+)
+from mainscripts.videoed_result import VideoFromSequenceOptions, video_from_sequence
+from tests.core.video.clips import make_clip, packet_hash, raw_frames
+
+TAGGED_709 = "setparams=colorspace=bt709:color_primaries=bt709:color_trc=bt709:range=tv"
+X264 = ("-c:v", "libx264", "-pix_fmt", "yuv420p")
+
+
+class Told:
+    """A progress that remembers what was said."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def say(self, text: str) -> None:
+        self.lines.append(text)
+
+    task = staticmethod(SILENT.task)
+
+    @property
+    def text(self) -> str:
+        return "\n".join(self.lines)
+
+
+@pytest.fixture
+def workspace(odd_folder: Path) -> Workspace:
+    """A workspace with a 12-frame data_dst.mp4: 24000/1001, BT.709, pixel aspect 15:16, with sound."""
+    workspace = Workspace(odd_folder / "workspace")
+    workspace.root.mkdir()
+    filters = f"setsar=15/16,{TAGGED_709}"
+    make_clip(workspace.root / "data_dst.mp4", rate="24000/1001", frames=12, filters=filters, sound=True)
+    return workspace
+
+
+def extract(workspace: Workspace, progress: Told | None = None, **rest: object) -> None:
+    given = {"input_file": workspace.video_pattern("dst"), "output_dir": workspace.data_dst, **rest}
+    extract_video(workspace, ExtractVideoOptions.of(**given), progress or Told())
+
+
+def fake_merge(workspace: Workspace) -> None:
+    """Copies the frames as `merged`, and writes a mask for each."""
+    for frame in list_images(workspace.data_dst):
+        workspace.data_dst_merged.mkdir(exist_ok=True)
+        (workspace.data_dst_merged / frame.name).write_bytes(frame.read_bytes())
+        mask = np.zeros(read_image(frame).shape[:2], np.uint8)
+        mask[10:30, 20:40] = 255
+        write_image(workspace.data_dst_merged_mask / frame.name, mask)
+
+
+def result(workspace: Workspace, extension: str, progress: Told | None = None, **rest: object) -> Path:
+    given = {
+        "input_dir": workspace.data_dst_merged,
+        "output_file": workspace.result(extension),
+        "reference_file": workspace.video_pattern("dst"),
+        "include_audio": True,
+        **rest,
+    }
+    video_from_sequence(workspace, VideoFromSequenceOptions.of(**given), progress or Told())
+    return Path(str(given["output_file"]))
+
+
+# ------------------------------------------------------------------------------------------------------ extract-video
+
+
+def test_extract_video_writes_frames_and_their_record(workspace: Workspace) -> None:
+    extract(workspace)
+    assert [p.name for p in list_images(workspace.data_dst)] == [f"{n:05d}.png" for n in range(1, 13)]
+    record = read_record(workspace.data_dst)
+    assert record is not None
+    assert (record.rate, record.frames, record.sample_aspect) == (Fraction(24000, 1001), 12, Fraction(15, 16))
+    assert (record.source_name, record.colors.matrix) == ("data_dst.mp4", "bt709")
+
+
+def test_extracting_again_does_nothing_when_all_is_there(workspace: Workspace) -> None:
+    extract(workspace)
+    before = [p.stat().st_mtime_ns for p in list_images(workspace.data_dst)]
+    told = Told()
+    extract(workspace, told)
+    assert "already" in told.text
+    assert [p.stat().st_mtime_ns for p in list_images(workspace.data_dst)] == before
+
+
+def test_other_pictures_are_replaced_only_when_agreed(workspace: Workspace) -> None:
+    workspace.data_dst.mkdir()
+    (workspace.data_dst / "mine.jpg").write_bytes(b"mine")
+    with pytest.raises(ConfirmationNeeded, match=r"holds 1 images.*--on-existing replace"):
+        extract(workspace)
+    assert (workspace.data_dst / "mine.jpg").read_bytes() == b"mine"
+    extract(workspace, on_existing="replace")
+    assert len(list_images(workspace.data_dst)) == 12
+    assert [p.read_bytes() for p in workspace.trash.rglob("mine.jpg")] == [b"mine"]
+
+
+def test_one_missing_frame_is_not_all_there(workspace: Workspace) -> None:
+    extract(workspace)
+    (workspace.data_dst / "00007.png").unlink()
+    with pytest.raises(ConfirmationNeeded):
+        extract(workspace)
+    extract(workspace, yes=True)
+    assert len(list_images(workspace.data_dst)) == 12
+
+
+@pytest.mark.parametrize(("extension", "depth"), [("jpg", 8), ("tif", 8), ("tif", 16), ("png", 16)])
+def test_formats_and_depths(workspace: Workspace, extension: str, depth: int) -> None:
+    extract(workspace, output_ext=extension, depth=depth)
+    picture = read_image(workspace.data_dst / f"00012.{extension}")
+    assert picture.dtype == (np.uint8 if depth == 8 else np.uint16)
+
+
+def test_jpeg_with_sixteen_bits_is_refused(workspace: Workspace) -> None:
+    with pytest.raises(BadOption, match="8 bits"):
+        extract(workspace, output_ext="jpg", depth=16)
+
+
+def test_a_lower_rate_is_taken_as_a_fraction_and_told(workspace: Workspace) -> None:
+    told = Told()
+    extract(workspace, told, fps="12000/1001")
+    record = read_record(workspace.data_dst)
+    assert record is not None
+    assert (record.rate, record.frames, record.dropped) == (Fraction(12000, 1001), 6, 6)
+    assert "6 dropped" in told.text
+
+
+def test_varying_spacing_is_told(workspace: Workspace) -> None:
+    (workspace.root / "data_dst.mp4").unlink()
+    slower = "setpts='if(lt(N,10),N,10+(N-10)*2)/30/TB'"
+    words = (*X264, "-fps_mode", "vfr")
+    make_clip(workspace.root / "data_dst.mov", rate="30", frames=30, filters=slower, words=words)
+    told = Told()
+    extract(workspace, told)
+    assert "of 30 frames 19 were repeated and 0 dropped" in told.text
+
+
+def test_a_damaged_video_gives_what_can_be_read_and_says_so(workspace: Workspace) -> None:
+    whole = make_clip(workspace.root / "whole.mkv", frames=100, size="320x240", words=(*X264, "-g", "10"))
+    (workspace.root / "data_src.mkv").write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    with pytest.raises(PartialFailure, match="readable frames were extracted"):
+        extract(workspace, input_file=workspace.video_pattern("src"), output_dir=workspace.data_src)
+    assert len(list_images(workspace.data_src)) > 10
+    assert PartialFailure("").exit_code != 0
+
+
+def test_bad_videos_are_said_in_words(workspace: Workspace) -> None:
+    for name, content, sentence in (
+        ("a.mp4", b"", "0 bytes"),
+        ("b.mp4", b"hello there " * 50, "not a video that can be read"),
+    ):
+        (workspace.root / name).write_bytes(content)
+        with pytest.raises(BrokenFile, match=sentence):
+            extract(workspace, input_file=workspace.root / name)
+    with pytest.raises(MissingInput, match="data_src"):
+        extract(workspace, input_file=workspace.video_pattern("src"))
+    with pytest.raises(ToolFailed, match="no program"):
+        extract(workspace, ffmpeg="no-such-program")
+    assert not workspace.data_dst.exists()
+
+
+# ------------------------------------------------------------------------------------------------ video-from-sequence
+
+
+@pytest.mark.parametrize(("extension", "lossless"), [(".avi", False), (".mp4", False), (".mp4", True), (".mov", True)])
+def test_the_four_scripts_of_step_8(workspace: Workspace, extension: str, lossless: bool) -> None:
+    """Frames in = frames out, same rate and pixel aspect, the sound, and for lossless every pixel."""
+    extract(workspace)
+    fake_merge(workspace)
+    made_at = result(workspace, extension, lossless=lossless)
+    made = probe_video(made_at).video
+    assert (made.frames, made.rate, made.sample_aspect) == (12, Fraction(24000, 1001), Fraction(15, 16))
+    assert len(made.audio) == 1
+    if extension != ".avi":
+        assert packet_hash(made_at) == packet_hash(workspace.root / "data_dst.mp4")
+    if lossless:
+        back = raw_frames(made_at, 64, 48)
+        for picture, path in zip(back, list_images(workspace.data_dst_merged), strict=True):
+            assert np.array_equal(picture, read_image(path))
+    else:
+        assert (made.colors.matrix, made.colors.primaries, made.colors.range) == ("bt709", "bt709", "tv")
+    mask = workspace.result_mask(extension)
+    result(
+        workspace,
+        extension,
+        input_dir=workspace.data_dst_merged_mask,
+        output_file=mask,
+        lossless=True,
+        include_audio=False,
+    )
+    gray = raw_frames(mask, 64, 48, "gray", 1)[..., 0]
+    assert (gray.shape, int(gray[5, 20, 30]), int(gray[5, 5, 5])) == ((12, 48, 64), 255, 0)
+    assert np.array_equal(np.unique(gray), [0, 255])
+    assert not probe_video(mask).video.has_audio
+
+
+def test_missing_frames_are_named_before_anything_runs(workspace: Workspace) -> None:
+    extract(workspace)
+    fake_merge(workspace)
+    for number in (4, 9):
+        (workspace.data_dst_merged / f"{number:05d}.png").unlink()
+    with pytest.raises(FaceLoomError, match=r"merged holds 10 of 12 frames\. Missing: 00004, 00009"):
+        result(workspace, ".mp4")
+    assert not workspace.result(".mp4").exists()
+    made = probe_video(result(workspace, ".mp4", allow_gaps=True)).video
+    assert made.frames == 10
+
+
+def test_pictures_that_differ_are_named(workspace: Workspace) -> None:
+    extract(workspace)
+    fake_merge(workspace)
+    third = workspace.data_dst_merged / "00003.png"
+    for wrong in (np.zeros((20, 30, 3), np.uint8), np.zeros((48, 64), np.uint8), np.zeros((48, 64, 3), np.uint16)):
+        write_image(third, wrong)
+        with pytest.raises(BadOption, match=r"00001\.png .* and 00003\.png"):
+            result(workspace, ".mp4")
+    third.write_bytes(b"")
+    with pytest.raises(BrokenFile, match=r"00003\.png.*0 bytes"):
+        result(workspace, ".mp4")
+    third.write_bytes((workspace.data_dst / "00003.png").read_bytes()[:400])  # its header is still right
+    with pytest.raises(BrokenFile, match=r"00003\.png"):
+        result(workspace, ".mp4")
+    third.unlink()
+    (workspace.data_dst_merged / "00003.jpg").write_bytes(b"x")
+    (workspace.data_dst_merged / "00003.png").write_bytes((workspace.data_dst / "00003.png").read_bytes())
+    with pytest.raises(BadOption, match=r"00003\.jpg and 00003\.png"):
+        result(workspace, ".mp4")
+    assert not workspace.result(".mp4").exists()
+    assert probe_video(result(workspace, ".mp4", ext="png")).video.frames == 12
+
+
+def test_an_empty_folder_names_the_step_to_run(workspace: Workspace) -> None:
+    workspace.data_dst_merged.mkdir(parents=True)
+    with pytest.raises(MissingInput, match="merge"):
+        result(workspace, ".mp4")
+    with pytest.raises(MissingInput, match="no folder"):
+        result(workspace, ".mp4", input_dir=workspace.root / "gone")
+
+
+def test_an_image_sequence_without_a_video_asks_for_the_rate(workspace: Workspace, odd_folder: Path) -> None:
+    folder = odd_folder / "shots"
+    for number in (7, 8, 9):
+        write_image(folder / f"shot_{number}.png", np.full((48, 64, 3), 20 * number, np.uint8))
+    given: dict[str, Any] = {"input_dir": folder, "reference_file": odd_folder / "data_dst.*", "include_audio": True}
+    told = Told()
+    made = probe_video(result(workspace, ".mp4", told, **given)).video
+    assert (made.rate, made.frames, made.has_audio) == (25, 3, False)
+    assert "no sound" in told.text
+    assert probe_video(result(workspace, ".mov", fps="30000/1001", **given)).video.rate == Fraction(30000, 1001)
+    (folder / "shot_8.png").unlink()
+    with pytest.raises(FaceLoomError, match=r"gaps\. Missing: shot_8"):
+        result(workspace, ".mp4", **given)
+
+
+def test_no_sound_is_invented(workspace: Workspace) -> None:
+    (workspace.root / "data_dst.mp4").unlink()
+    make_clip(workspace.root / "data_dst.mp4", frames=5)
+    extract(workspace)
+    fake_merge(workspace)
+    told = Told()
+    assert not probe_video(result(workspace, ".mp4", told)).video.has_audio
+    assert "has no sound" in told.text
+
+
+def test_the_earlier_result_is_in_the_trash(workspace: Workspace) -> None:
+    extract(workspace)
+    fake_merge(workspace)
+    workspace.result(".mp4").write_bytes(b"yesterday")
+    result(workspace, ".mp4")
+    assert [p.read_bytes() for p in workspace.trash.rglob("result.mp4")] == [b"yesterday"]
+
+
+def test_what_cannot_be_written_is_refused_first(workspace: Workspace) -> None:
+    extract(workspace, output_ext="png", depth=16)
+    fake_merge(workspace)
+    with pytest.raises(BadOption, match=r"written as \.mp4"):
+        result(workspace, ".mp4", output_file=workspace.root / "result.gif")
+    with pytest.raises(BadOption, match="8 bits per channel"):
+        result(workspace, ".mp4", lossless=True)
+    assert probe_video(result(workspace, ".mp4")).video.bit_depth == 10
+    with pytest.raises(BadOption, match="1 audio tracks"):
+        result(workspace, ".mp4", audio_track_id=1)
+
+
+def test_another_video_than_the_frames_came_from_is_told(workspace: Workspace) -> None:
+    extract(workspace)
+    fake_merge(workspace)
+    (workspace.root / "data_dst.mp4").unlink()
+    make_clip(workspace.root / "data_dst.mp4", rate="50", frames=5, sound=True)
+    told = Told()
+    made = probe_video(result(workspace, ".mp4", told)).video
+    assert made.rate == Fraction(24000, 1001)
+    assert "another file" in told.text
+
+
+# ------------------------------------------------------------------------------------------------- cut-video, denoise
+
+
+def test_cut_video_writes_beside_the_video(workspace: Workspace) -> None:
+    video = workspace.root / "data_dst.mp4"
+    made = cut(workspace, CutVideoOptions.of(input_file=video, from_time="#3", to_time="#7"), Told())
+    assert (made.frames, made.rate) == (5, Fraction(24000, 1001))
+    assert (workspace.root / "data_dst_cut.mp4").is_file()
+    cut(workspace, CutVideoOptions.of(input_file=video), Told())  # the defaults: everything
+    assert probe_video(workspace.root / "data_dst_cut.mp4").video.frames == 12
+    assert len(list(workspace.trash.rglob("data_dst_cut.mp4"))) == 1
+
+
+def test_cut_video_refuses_in_words(workspace: Workspace) -> None:
+    video = workspace.root / "data_dst.mp4"
+    for given, sentence in (
+        ({"from_time": "soon"}, "Received: soon"),
+        ({"from_time": "9"}, "before the end"),
+        ({"audio_track_id": 3}, "1 audio tracks"),
+        ({"output_file": video}, "overwrite"),
+        ({"output_file": workspace.root / "a.gif"}, "written as"),
+    ):
+        with pytest.raises(BadOption, match=sentence):
+            cut(workspace, CutVideoOptions.of(input_file=video, **given), Told())
+    with pytest.raises(MissingInput):
+        cut(workspace, CutVideoOptions.of(input_file=workspace.root / "gone.mp4"), Told())
+    assert sorted(os.listdir(workspace.root)) == ["data_dst.mp4"]
+
+
+def test_denoise_uses_its_factor_keeps_names_and_says_when_it_was_done_before(workspace: Workspace) -> None:
+    extract(workspace)
+    before = {p.name: read_image(p) for p in list_images(workspace.data_dst)}
+    told = Told()
+    options = DenoiseOptions.of(input_dir=workspace.data_dst, factor=5)
+    assert denoise(workspace, options, told).pictures == 12
+    assert sorted(p.name for p in list_images(workspace.data_dst)) == sorted(before)
+    assert not np.array_equal(read_image(workspace.data_dst / "00001.png"), before["00001.png"])
+    record = read_record(workspace.data_dst)
+    assert record is not None
+    assert record.denoised == 5
+    assert denoise(workspace, options, told).pictures == 0
+    assert "factor 5" in told.text
+    assert denoise(workspace, DenoiseOptions.of(input_dir=workspace.data_dst, again=True), told).pictures == 12
+
+
+def test_denoise_of_nothing_is_said_so(workspace: Workspace) -> None:
+    workspace.data_dst.mkdir()
+    with pytest.raises(MissingInput, match="no images"):
+        denoise(workspace, DenoiseOptions.of(input_dir=workspace.data_dst), Told())
+    with pytest.raises(BadOption, match="1-20"):
+        DenoiseOptions.of(input_dir=workspace.data_dst, factor=21)
