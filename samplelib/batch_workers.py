@@ -126,6 +126,8 @@ class BatchWorkers:
 
     def _replace(self, dead: _Worker) -> None:
         exit_code = dead.process.exitcode
+        place = self._workers.index(dead)
+        del self._workers[place]
         _end(dead)
         self._restarts += 1
         if self._restarts > MOST_RESTARTS:
@@ -136,7 +138,7 @@ class BatchWorkers:
                 "Usually memory ran out: use fewer workers or a smaller sample cache. Then run the same step again.",
             )
         fresh = self._start()
-        self._workers[self._workers.index(dead)] = fresh
+        self._workers.insert(place, fresh)
         for iteration, slot in dead.open_jobs.items():
             self._give(fresh, iteration, slot)
 

@@ -51,7 +51,7 @@ def small(image: np.ndarray) -> np.ndarray:
     return cv2.resize(image, (64, 64), interpolation=cv2.INTER_AREA)
 
 
-def test_rotations_are_rotations():
+def test_rotations_are_rotations() -> None:
     rng = np.random.default_rng(0)
     mean = np.zeros((3, 3))
     for _ in range(400):
@@ -62,7 +62,7 @@ def test_rotations_are_rotations():
     assert np.abs(mean).max() < 0.12  # uniform: no direction preferred; four deviations of 0.577 / sqrt(400)
 
 
-def test_a_lattice_of_itself_changes_nothing():
+def test_a_lattice_of_itself_changes_nothing() -> None:
     axis = np.linspace(0, 1, 17, dtype=np.float32)
     lattice = np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), axis=-1)
     colors = np.random.default_rng(1).random((40, 50, 3)).astype(np.float32)
@@ -71,7 +71,7 @@ def test_a_lattice_of_itself_changes_nothing():
     np.testing.assert_allclose(look_up_lattice(lattice, colors), colors, atol=0.5 / 32 / 16 + 1e-6)
 
 
-def test_a_lattice_knows_its_channels_apart():
+def test_a_lattice_knows_its_channels_apart() -> None:
     axis = np.linspace(0, 1, 17, dtype=np.float32)
     blue, green, red = np.meshgrid(axis, axis, axis, indexing="ij")
     lattice = np.stack([0.5 * blue, green**2, 1 - red], axis=-1).astype(np.float32)
@@ -79,7 +79,7 @@ def test_a_lattice_knows_its_channels_apart():
     np.testing.assert_allclose(result, [[[0.25, 0.0625, 0.25]]], atol=1e-5)
 
 
-def test_idt_leaves_the_known_part_of_the_mean_error():
+def test_idt_leaves_the_known_part_of_the_mean_error() -> None:
     image, reference = picture(2, 64, 0.2, 0.5), picture(3, 64, 0.5, 0.8)
     lattice = fit_distribution_lattice(image.reshape(-1, 3), reference.reshape(-1, 3), np.random.default_rng(4))
     result = LatticeTransform(lattice).apply(image)
@@ -88,7 +88,7 @@ def test_idt_leaves_the_known_part_of_the_mean_error():
     np.testing.assert_allclose(after / before, 0.95**20, atol=0.01)  # 0.3585
 
 
-def test_idt_with_full_steps_arrives():
+def test_idt_with_full_steps_arrives() -> None:
     image, reference = picture(2, 64, 0.2, 0.5), picture(3, 64, 0.5, 0.8)
     pixels, wanted = image.reshape(-1, 3), reference.reshape(-1, 3)
     lattice = fit_distribution_lattice(pixels, wanted, np.random.default_rng(4), relaxation=1.0)
@@ -97,7 +97,7 @@ def test_idt_with_full_steps_arrives():
     np.testing.assert_allclose(np.cov(result.T), np.cov(wanted.T), atol=2e-3)
 
 
-def test_idt_by_lattice_stays_close_to_the_slow_version():
+def test_idt_by_lattice_stays_close_to_the_slow_version() -> None:
     image, reference = picture(5, 128, 0.1, 0.6), picture(6, 128, 0.4, 0.9)
     slow = slow_distribution_transfer(image, reference, np.random.default_rng(7))
     colors = small(image).reshape(-1, 3), small(reference).reshape(-1, 3)
@@ -106,7 +106,7 @@ def test_idt_by_lattice_stays_close_to_the_slow_version():
     assert np.abs(fast - slow).mean() < max(0.004, 2 * np.abs(other_seed - slow).mean())
 
 
-def test_sot_on_thumbnails_stays_close_to_the_slow_version():
+def test_sot_on_thumbnails_stays_close_to_the_slow_version() -> None:
     image, reference = picture(8, 128, 0.1, 0.6), picture(9, 128, 0.4, 0.9)
     slow = slow_sliced_transport(image, reference, np.random.default_rng(10))
     everywhere = np.ones((64, 64), np.float32)
@@ -115,7 +115,7 @@ def test_sot_on_thumbnails_stays_close_to_the_slow_version():
     assert np.abs(fast - slow).mean() < 0.004
 
 
-def test_sot_measures_under_the_mask_and_goes_on_smoothly_outside():
+def test_sot_measures_under_the_mask_and_goes_on_smoothly_outside() -> None:
     image = np.full((64, 64, 3), 0.2, np.float32)
     image[16:48, 16:48] = 0.4
     mask = np.zeros((64, 64), np.float32)

@@ -20,7 +20,7 @@ def _double(handle: SharedHandle) -> None:
     arrays.close()
 
 
-def test_another_process_sees_and_changes_the_arrays():
+def test_another_process_sees_and_changes_the_arrays() -> None:
     arrays = SharedArrays.create(LAYOUT)
     assert not arrays["pictures"].any()
     arrays["numbers"][:] = [1, 2, 3, 4]
@@ -34,7 +34,7 @@ def test_another_process_sees_and_changes_the_arrays():
     arrays.close()
 
 
-def test_closing_gives_the_memory_back_and_may_be_repeated():
+def test_closing_gives_the_memory_back_and_may_be_repeated() -> None:
     arrays = SharedArrays.create(LAYOUT)
     handle = arrays.handle
     arrays.close()
@@ -43,7 +43,7 @@ def test_closing_gives_the_memory_back_and_may_be_repeated():
         SharedArrays.attach(handle)
 
 
-def test_private_arrays_have_no_handle():
+def test_private_arrays_have_no_handle() -> None:
     arrays = SharedArrays.private(LAYOUT)
     assert arrays["numbers"].shape == (4,)
     assert "pictures" in arrays
@@ -52,11 +52,11 @@ def test_private_arrays_have_no_handle():
         _ = arrays.handle
 
 
-def test_arrays_begin_at_multiples_of_64_bytes():
+def test_arrays_begin_at_multiples_of_64_bytes() -> None:
     assert layout_bytes(LAYOUT) == 128 + 0 + 64  # 105 and 32 bytes, rounded up
 
 
 @pytest.mark.skipif(not Path("/dev/shm").is_dir(), reason="this system has no separate limit on shared memory")
-def test_more_than_there_is_gets_a_sentence():
+def test_more_than_there_is_gets_a_sentence() -> None:
     with pytest.raises(FaceLoomError, match="shared memory"):
         SharedArrays.create({"huge": ((1 << 50,), "uint8")})

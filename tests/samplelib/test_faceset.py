@@ -1,0 +1,177 @@
+"""Opening a folder of faces."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from core.errors import BrokenFile, FaceLoomError, MissingInput, NotAFace
+from core.images import encode_jpeg, encode_png
+from facelib.face_type import FaceType
+from facelib.metadata import read_face, with_metadata, write_face
+from samplelib.faceset import Faceset, check_failures, open_faceset, tolerated_failures
+from samplelib.sample import open_sample, resize_matrix
+from tests.painting import paint_face, painted_metadata, soft_disc, write_painted_faceset
+
+
+def test_faces_come_in_natural_order_with_their_records(odd_folder: Path) -> None:
+    paths = write_painted_faceset(odd_folder, 12, 64)
+    paths[1].rename(odd_folder / "9_0.jpeg")
+    paths[2].rename(odd_folder / "10_0.JPG")
+    faceset = open_faceset(odd_folder)
+    names = [sample.path.name for sample in faceset]
+    assert names[:2] == ["00001_0.jpg", "00004_0.jpg"]
+    assert names.index("9_0.jpeg") < names.index("10_0.JPG") < names.index("00011_0.jpg")
+    assert len(faceset) == 12
+    assert not faceset.problems
+    sample = faceset.samples[0]
+    image, landmarks = paint_face(64, yaw=-0.5)
+    assert sample.side == 64
+    np.testing.assert_allclose(sample.metadata.landmarks, landmarks, atol=1e-4)
+    assert np.abs(sample.image().astype(int) - image).mean() < 3  # JPEG of quality 95
+
+
+def test_what_is_no_face_is_named_and_left_out(tmp_path: Path) -> None:
+    write_painted_faceset(tmp_path, 3, 64)
+    image, _ = paint_face(64)
+    (tmp_path / "plain.jpg").write_bytes(encode_jpeg(image))
+    (tmp_path / "empty.jpg").write_bytes(b"")
+    (tmp_path / "text.jpg").write_text("not a picture")
+    whole = (tmp_path / "00001_0.jpg").read_bytes()
+    (tmp_path / "cut.jpg").write_bytes(whole[: len(whole) // 2])
+    metadata = painted_metadata(64, FaceType.WHOLE, "a.png")
+    write_face(tmp_path / "wide.jpg", encode_jpeg(np.zeros((64, 80, 3), np.uint8)), metadata)
+    (tmp_path / "notes.txt").write_text("not looked at")
+    faceset = open_faceset(tmp_path)
+    assert len(faceset) == 3
+    reasons = {path.name: reason for path, reason in faceset.problems}
+    assert set(reasons) == {"plain.jpg", "empty.jpg", "text.jpg", "cut.jpg", "wide.jpg"}
+    assert "no face record" in reasons["plain.jpg"]
+    assert "0 bytes" in reasons["empty.jpg"]
+    assert "cut off" in reasons["cut.jpg"]
+    assert "80 x 64" in reasons["wide.jpg"]
+
+
+def test_a_record_with_a_number_that_is_none_is_left_out(tmp_path: Path) -> None:
+    paths = write_painted_faceset(tmp_path, 2, 64)
+    jpeg, metadata = read_face(paths[0])
+    text = metadata.to_json()
+    first = text.index("[[") + 2
+    spoiled = text[:first] + "NaN" + text[text.index(",", first) :]
+    marked = with_metadata(jpeg, metadata)
+    assert len(text) > len(spoiled)
+    paths[0].write_bytes(marked.replace(text.encode(), spoiled.encode() + b" " * (len(text) - len(spoiled))))
+    faceset = open_faceset(tmp_path)
+    assert [path for path, _ in faceset.problems] == [paths[0]]
+    assert "not finite" in faceset.problems[0][1]
+
+
+@pytest.mark.parametrize("kind", ["absent", "empty", "no faces"])
+def test_a_folder_without_faces_names_the_step_to_run(tmp_path: Path, kind: str) -> None:
+    folder = tmp_path / "aligned"
+    if kind != "absent":
+        folder.mkdir()
+    if kind == "no faces":
+        (folder / "a.jpg").write_bytes(encode_jpeg(np.zeros((8, 8, 3), np.uint8)))
+    with pytest.raises(MissingInput) as problem:
+        open_faceset(folder)
+    assert "faceset extract" in problem.value.remedy
+    if kind == "no faces":
+        assert "a.jpg" in problem.value.what
+
+
+def test_too_many_failures_are_refused_with_names() -> None:
+    problems = [(Path(f"{number}.jpg"), "cut off.") for number in range(6)]
+    check_failures(Path("aligned"), problems, 120)
+    with pytest.raises(FaceLoomError, match=r"6 of the 100 faces.*\n  0\.jpg: cut off\.(.|\n)*and 1 more"):
+        check_failures(Path("aligned"), problems, 100)
+    with pytest.raises(FaceLoomError):
+        check_failures(Path("aligned"), problems[:1], 1)
+    assert [tolerated_failures(count) for count in (10, 60, 80, 1000)] == [3, 3, 4, 50]
+
+
+def test_yaws_are_those_that_were_painted(tmp_path: Path) -> None:
+    yaws = [-0.6, -0.2, 0.0, 0.3, 0.7]
+    write_painted_faceset(tmp_path, 5, 64, yaws=yaws)
+    # The painter's camera is not the one poses are measured with, which costs some accuracy far from the front.
+    np.testing.assert_allclose(open_faceset(tmp_path).yaws(), yaws, atol=0.08)
+
+
+def test_a_sample_reads_a_face_inside_a_larger_file(tmp_path: Path) -> None:
+    path = write_painted_faceset(tmp_path, 1, 64)[0]
+    sample = open_sample(path)
+    packed = tmp_path / "pack.bin"
+    jpeg = path.read_bytes()
+    packed.write_bytes(b"x" * 100 + jpeg + b"y" * 50)
+    inside = type(sample)(packed, sample.metadata, 64, offset=100, length=len(jpeg))
+    np.testing.assert_array_equal(inside.image(), sample.image())
+
+
+def test_an_applied_mask_goes_before_the_hull(tmp_path: Path) -> None:
+    plain, masked = (
+        open_sample(write_painted_faceset(tmp_path / str(flag), 1, 64, with_masks=flag)[0]) for flag in (False, True)
+    )
+    np.testing.assert_allclose(masked.mask(), soft_disc(64) / 255, atol=1e-6)
+    hull = plain.mask()
+    nose = np.round(plain.metadata.landmarks[30]).astype(int)
+    assert hull[nose[1], nose[0]] == 1.0
+    assert hull[0, 0] == 0.0
+    assert masked.mask(32).shape == plain.mask(32).shape == (32, 32)
+
+
+def test_a_resized_picture_shows_its_landmarks_where_they_are_said_to_be(tmp_path: Path) -> None:
+    sample = open_sample(write_painted_faceset(tmp_path, 1, 256)[0])
+    for side in (64, 100, 128, 200, 300):
+        landmarks = sample.landmarks_at(side)
+        eye = landmarks[42:48]
+        left, top = np.floor(eye.min(axis=0)).astype(int) - 2
+        right, bottom = np.ceil(eye.max(axis=0)).astype(int) + 3
+        near = sample.image(side)[top:bottom, left:right].astype(np.float64).sum(axis=2)
+        # The eye is painted white on darker skin: its center of light is the center of its outline.
+        light = near - np.median(near)
+        light[light < 0.3 * light.max()] = 0
+        rows, columns = np.mgrid[top:bottom, left:right]
+        outline = np.zeros((side * 8, side * 8), np.uint8)
+        cv2.fillPoly(outline, [np.round((eye + 0.5) * 8).astype(np.int32)], 1)
+        fine_rows, fine_columns = np.nonzero(outline)
+        expected = np.array([fine_columns.mean(), fine_rows.mean()]) / 8 - 0.5
+        found = np.array([(columns * light).sum(), (rows * light).sum()]) / light.sum()
+        np.testing.assert_allclose(found, expected, atol=max(0.3, side * 0.003))
+
+
+def test_resizing_keeps_the_outer_edges() -> None:
+    matrix = resize_matrix(512, 128)
+    np.testing.assert_allclose(matrix @ [-0.5, -0.5, 1], [-0.5, -0.5])
+    np.testing.assert_allclose(matrix @ [511.5, 511.5, 1], [127.5, 127.5])
+
+
+def test_grayscale_faces_are_welcome(tmp_path: Path) -> None:
+    image, _ = paint_face(64)
+    path = tmp_path / "gray.jpg"
+    write_face(
+        path, encode_jpeg(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)), painted_metadata(64, FaceType.WHOLE, "a.png")
+    )
+    picture = open_sample(path).image()
+    assert picture.shape == (64, 64, 3)
+    np.testing.assert_array_equal(picture[..., 0], picture[..., 2])
+
+
+def test_a_face_that_turns_out_to_be_something_else(tmp_path: Path) -> None:
+    path = tmp_path / "picture.png"
+    path.write_bytes(encode_png(np.zeros((8, 8, 3), np.uint8)))
+    with pytest.raises(BrokenFile):
+        open_sample(path)
+    plain = tmp_path / "plain.jpg"
+    plain.write_bytes(encode_jpeg(np.zeros((8, 8, 3), np.uint8)))
+    with pytest.raises(NotAFace):
+        open_sample(plain)
+
+
+def test_a_faceset_counts_and_iterates(tmp_path: Path) -> None:
+    sample = open_sample(write_painted_faceset(tmp_path, 1, 64)[0])
+    faceset = Faceset(tmp_path, (sample, sample))
+    assert len(faceset) == 2
+    assert list(faceset) == [sample, sample]
