@@ -220,6 +220,8 @@ def parser_for(command: Command, known: Sequence[OptionSpec]) -> argparse.Argume
             own.add_argument(
                 *names, dest=spec.name, action=argparse.BooleanOptionalAction, help=describe(spec).replace("%", "%%")
             )
+        elif spec.name == "execute_program":  # two words after it in older tools: seconds and code
+            own.add_argument(*names, dest=spec.name, nargs=2, metavar=("SECONDS", "CODE"), help=describe(spec))
         else:
             own.add_argument(*names, dest=spec.name, metavar=_metavar(spec), help=describe(spec).replace("%", "%%"))
     if any(spec.name == "device" for spec in known):
@@ -276,6 +278,8 @@ def _metavar(spec: OptionSpec) -> str:
 
 def _value(spec: OptionSpec, given: Any, workspace: Path) -> Any:
     """The typed value of a flag; paths may begin with {workspace} or {internal}, as in the numbered scripts."""
+    if isinstance(given, list):
+        given = " ".join(given)
     if not isinstance(given, str):
         return given
     if spec.kind is Path:

@@ -20,6 +20,7 @@ from core.images import read_image
 from core.options import TerminalAsker, resolve
 from core.paths import Workspace
 from core.progress import SILENT, JsonProgress, TqdmProgress
+from mainscripts.cli import main
 from mainscripts.train import TrainOptions, parse_duration, run
 from mainscripts.train_terminal import TerminalCommands
 from models.checkpoint import CheckpointStore
@@ -295,3 +296,8 @@ def test_figures_for_onlookers_lie_beside_the_checkpoint(
     figures = json.loads((tmp_path / "model" / "new_Quick96" / "report.json").read_text("utf-8"))
     assert figures["iteration"] == report.iteration == 5
     assert figures["seed"] == 11
+
+
+def test_programs_are_refused_on_the_command_line_as_it_used_to_be(capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "--defaults", "--execute-program", "-60", "self.model_save()"]) == 2
+    assert "--save-every" in capfd.readouterr().err
