@@ -11,7 +11,7 @@ set "CLICKED="
 set "ONE_SHOT="
 if defined FACELOOM_CMDLINE set "LINE=!FACELOOM_CMDLINE:"=!"
 if defined LINE if "!LINE:~-1!"==" " set "CLICKED=1"
-if defined LINE if not "!LINE: /c =!"=="!LINE!" set "ONE_SHOT=1"
+if defined FACELOOM_DROP if defined LINE if not "!LINE:%FACELOOM_SCRIPT%=!"=="!LINE!" set "ONE_SHOT=1"
 setlocal DisableDelayedExpansion
 if not defined FACELOOM_SCRIPT set "FACELOOM_SCRIPT=%~nx0"
 set "PYTHONUTF8=1"
@@ -19,7 +19,7 @@ for /f "tokens=2 delims=:." %%C in ('chcp') do set "CODEPAGE=%%C"
 chcp 65001 >nul
 set "PYTHON=%FACELOOM_PYTHON%"
 set "FITS=import sys, venv, ensurepip; (3, 11) <= sys.version_info[:2] <= (3, 13) and print(sys.executable)"
-for %%P in ("py -3.12" "py -3.13" "py -3.11" python3 python) do if not defined PYTHON for /f "delims=" %%E in ('%%~P -c "%FITS%" 2^>nul') do set "PYTHON=%%E"
+for %%P in ("py -3.12" "py -3.13" "py -3.11" python3 python) do if not defined PYTHON for /f "delims=" %%E in ('%%~P -c "%FITS%" 2^>nul') do if exist "%%E" set "PYTHON=%%E"
 if not defined PYTHON goto no_python
 "%PYTHON%" "%~dp0..\_internal\setup.py" %*
 set "CODE=%ERRORLEVEL%"
@@ -35,5 +35,5 @@ if defined CLICKED pause
 :end
 if defined CODEPAGE chcp %CODEPAGE% >nul
 rem Explorer cuts the path of a dropped file at an unquoted ampersand; EXIT keeps cmd.exe from running the rest of it.
-if defined FACELOOM_DROP if defined ONE_SHOT exit %CODE%
+if defined ONE_SHOT exit %CODE%
 exit /b %CODE%
