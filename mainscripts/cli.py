@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from core import console
-from core.errors import BadOption, FaceLoomError
+from core.errors import BadOption, Cancelled, FaceLoomError
 from core.files import explain_os_error
 from core.options import REQUIRED, OptionSpec, parse_value, show_value, specs
 from core.paths import internal_folder, logs_folder
@@ -123,13 +123,15 @@ def _run(call: Call, log: Path) -> int:
 
 
 def _report(problem: FaceLoomError) -> int:
-    console.error(str(problem))
+    if isinstance(problem, Cancelled):
+        console.say(str(problem))
+    else:
+        console.error(str(problem))
     return problem.exit_code
 
 
 def _stopped() -> int:
-    console.error("Stopped.")
-    return 130
+    return _report(Cancelled())
 
 
 def _our_bug(problem: BaseException, log: Path) -> int:

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from core.errors import BadOption, BrokenFile, ConfirmationNeeded, MissingInput, PartialFailure
+from core.errors import BadOption, BrokenFile, Cancelled, ConfirmationNeeded, MissingInput, PartialFailure
 from core.options import REQUIRED, Options, option
 from core.paths import Workspace, internal_folder
 from core.progress import JsonProgress, Progress, TqdmProgress
@@ -247,7 +247,6 @@ def test_a_bad_answers_file_is_named(
         (BrokenFile(Path("a.jpg"), "it is cut off.", "Extract it again."), 1),
         (PartialFailure("2 of 10 failed.", "See the list."), 3),
         (ConfirmationNeeded("Nobody agreed.", "Add --yes."), 4),
-        (KeyboardInterrupt(), 130),
     ],
     ids=lambda value: type(value).__name__,
 )
@@ -260,8 +259,28 @@ def test_errors_become_one_sentence_and_their_code(
     painter.act = fail
     assert paint() == code
     captured = capsys.readouterr()
-    assert (str(problem) or "Stopped.") in captured.err
+    assert f"Error: {problem}" in captured.err
     assert "Traceback" not in captured.out + captured.err
+    assert "Done." not in captured.out
+
+
+@pytest.mark.parametrize(
+    ("problem", "words"),
+    [
+        (KeyboardInterrupt(), "Stopped.\n"),
+        (Cancelled("Stopped at iteration 7; all is saved."), "iteration 7; all is saved."),
+    ],
+    ids=["at any moment", "in its own words"],
+)
+def test_stopping_is_no_error(painter: Painter, capsys: Any, problem: BaseException, words: str) -> None:
+    def stop() -> None:
+        raise problem
+
+    painter.act = stop
+    assert paint() == 130
+    captured = capsys.readouterr()
+    assert words in captured.out
+    assert "Error" not in captured.err
     assert "Done." not in captured.out
 
 
