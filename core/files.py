@@ -202,6 +202,13 @@ def free_bytes(path: Path) -> int:
     return shutil.disk_usage(path).free
 
 
+def show_bytes(count: int) -> str:
+    """A size as people say it: 812 kB, 4.2 MB, 73.6 GB."""
+    if count < 1_000_000:
+        return f"{count / 1e3:.0f} kB"
+    return f"{count / 1e6:.1f} MB" if count < 1_000_000_000 else f"{count / 1e9:.1f} GB"
+
+
 def require_free_space(path: Path, needed_bytes: int) -> None:
     """Stops before long work that cannot fit.
 
@@ -211,6 +218,6 @@ def require_free_space(path: Path, needed_bytes: int) -> None:
     free = free_bytes(path)
     if free < needed_bytes:
         raise FaceLoomError(
-            f"The disk of {path} has {free / 1e9:.1f} GB free, and about {needed_bytes / 1e9:.1f} GB are needed.",
+            f"The disk of {path} has {show_bytes(free)} free, and about {show_bytes(needed_bytes)} are needed.",
             "Free some space, or put the workspace on a larger disk.",
         )
