@@ -3,14 +3,17 @@
     python benchmarks/train_step.py [--steps 15] [--batch 4] [--device cpu] [--reference PATH/reference_step.py]
 
 The steps take turns, so that a busy machine slows all of them alike; figures are medians. The batch is fixed: making
-samples is measured elsewhere. Memory is what the process grew by while each step was built and first run.
+samples is measured elsewhere. "first" is the first step, compilation included; memory is the peak of a process that
+runs this step alone.
 """
 
 from __future__ import annotations
 
 import argparse
 import importlib.util
+import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -60,6 +63,40 @@ def reference_step(script: Path, batch: int) -> Step | None:
     return lambda: step(*arrays).numpy()
 
 
+def builders(words: argparse.Namespace) -> dict[str, Callable[[], Step | None]]:
+    """What is timed, by name."""
+    return {
+        "ours fp32": lambda: our_step("fp32", words.batch, words.device),
+        "ours bf16": lambda: our_step("bf16", words.batch, words.device),
+        "reference fp32": lambda: reference_step(words.reference, words.batch),
+    }
+
+
+def peak_memory(name: str, words: argparse.Namespace) -> float:
+    """GiB at the worst moment of a process that builds one step and runs it three times."""
+    command = [sys.executable, __file__, "--peak-of", name, "--batch", str(words.batch), "--device", words.device]
+    command += ["--reference", str(words.reference)]
+    return float(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()[-1])
+
+
+def print_peak(name: str, words: argparse.Namespace) -> None:
+    """The child's side of `peak_memory`: watches its own size while the step runs in a thread."""
+    process, peak = psutil.Process(), 0
+
+    def work() -> None:
+        step = builders(words)[name]()
+        for _ in range(3):
+            if step is not None:
+                step()
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    while thread.is_alive():
+        peak = max(peak, process.memory_info().rss)
+        thread.join(0.01)
+    print(peak / 2**30)
+
+
 def main() -> None:
     """Parses the words, runs the steps in turn, prints the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -67,24 +104,23 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=4)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--reference", type=Path, default=ROOT.parent / "shared" / "bench" / "reference_step.py")
+    parser.add_argument("--peak-of", help=argparse.SUPPRESS)
     words = parser.parse_args()
+    if words.peak_of:
+        print_peak(words.peak_of, words)
+        return
 
-    process = psutil.Process()
     steps: dict[str, Step] = {}
-    memory: dict[str, float] = {}
-    builders: dict[str, Callable[[], Step | None]] = {
-        "ours fp32": lambda: our_step("fp32", words.batch, words.device),
-        "ours bf16": lambda: our_step("bf16", words.batch, words.device),
-        "reference fp32": lambda: reference_step(words.reference, words.batch),
-    }
-    for name, build in builders.items():
-        before = process.memory_info().rss
+    first: dict[str, float] = {}
+    for name, build in builders(words).items():
         if (step := build()) is None:
             print(f"No reference script at {words.reference}: only our own steps are timed (--reference names one).")
             continue
-        for _ in range(3):
-            step()
-        steps[name], memory[name] = step, (process.memory_info().rss - before) / 2**30
+        start = time.perf_counter()
+        step()
+        first[name] = time.perf_counter() - start
+        step()
+        steps[name] = step
 
     wall: dict[str, list[float]] = {name: [] for name in steps}
     cpu: dict[str, list[float]] = {name: [] for name in steps}
@@ -94,18 +130,25 @@ def main() -> None:
             step()
             wall[name].append(time.perf_counter() - wall_start)
             cpu[name].append(time.process_time() - cpu_start)
+    print_table(words, wall, cpu, first)
 
+
+def print_table(
+    words: argparse.Namespace, wall: dict[str, list[float]], cpu: dict[str, list[float]], first: dict[str, float]
+) -> None:
+    """Medians, and the medians of the ratios round by round."""
     device = choose_devices(words.device)[0]
-    base = "reference fp32" if "reference fp32" in steps else "ours fp32"
+    base = "reference fp32" if "reference fp32" in wall else "ours fp32"
     print(f"Quick96 training step, batch {words.batch}, {device.name} ({device.description}), {words.steps} rounds")
-    print(f"{'step':<16}{'wall s':>9}{'cpu s':>9}{'faces/s':>9}{'memory GiB':>12}{'speed vs ' + base:>26}")
-    for name in steps:
+    print(f"speed is against {base}")
+    columns = ("step", "wall s", "cpu s", "faces/s", "speed wall", "speed cpu", "first s", "memory GiB")
+    print("".join(f"{column:<16}" if column == "step" else f"{column:>12}" for column in columns))
+    for name in wall:
         seconds = float(np.median(wall[name]))
-        ratio = float(np.median(np.array(wall[base]) / np.array(wall[name])))
-        print(
-            f"{name:<16}{seconds:>9.3f}{float(np.median(cpu[name])):>9.3f}{2 * words.batch / seconds:>9.1f}"
-            f"{memory[name]:>12.2f}{ratio:>25.2f}x"
-        )
+        ratios = [float(np.median(np.array(t[base]) / np.array(t[name]))) for t in (wall, cpu)]
+        row = [f"{seconds:.3f}", f"{np.median(cpu[name]):.3f}", f"{2 * words.batch / seconds:.1f}"]
+        row += [f"{ratio:.2f}x" for ratio in ratios] + [f"{first[name]:.1f}", f"{peak_memory(name, words):.2f}"]
+        print(f"{name:<16}" + "".join(f"{cell:>12}" for cell in row), flush=True)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """TensorFlow's share: devices, gradients, compiled steps. The only file that names the framework.
 
-A step is two compiled functions: gradients, then the update. On a GPU both go through XLA. On a CPU the gradients stay
-a plain graph, where oneDNN does the convolutions (XLA's own are several times slower there), and only the update goes
-through XLA: one fused pass over each variable instead of a dozen.
+A step is two compiled functions: gradients, then the update. On a GPU each goes through XLA as a whole. On a CPU the
+gradients stay a plain graph, where oneDNN does the convolutions, and only the update of each variable goes through XLA:
+one fused pass over it instead of a dozen (20 against 100 ms for Quick96 on two cores), compiled once per shape.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from core.errors import ToolFailed
 from core.nn.framework import keras
 from core.nn.optimizers import Optimizer
 from core.nn.steps import Device, Objective, StepResult
@@ -41,6 +42,7 @@ def placed_on(device: Device) -> AbstractContextManager[Any]:
 
 def compile_forward(function: Callable[..., Any], device: Device) -> Callable[..., list[np.ndarray]]:
     """See `core.nn.backend.Backend.compile_forward`."""
+    _require(device)
     compiled = tf.function(function, jit_compile=device.kind == "gpu")
 
     def run(*arrays: np.ndarray) -> list[np.ndarray]:
@@ -50,13 +52,23 @@ def compile_forward(function: Callable[..., Any], device: Device) -> Callable[..
     return run
 
 
+def _require(device: Device) -> None:
+    """Raises ToolFailed for a device that is not there: the framework would quietly compute on the CPU instead."""
+    known = [logical.name.removeprefix("/device:") for logical in tf.config.list_logical_devices()]
+    if device.name not in known:
+        raise ToolFailed("the neural framework", f"it knows no device {device.name}, only {', '.join(known)}")
+
+
 def compile_step(
     objective: Objective, optimizer: Optimizer, devices: Sequence[Device]
 ) -> Callable[[Mapping[str, np.ndarray]], StepResult]:
     """See `core.nn.backend.Backend.compile_step`."""
+    for device in devices:
+        _require(device)
     home = devices[0]
     variables = list(optimizer.variables.values())
-    jit = home.kind == "gpu"
+    accumulators = [list(named.values()) for named in optimizer.slots.values()]
+    on_gpu = home.kind == "gpu"
 
     def gradients(batch: Mapping[str, tf.Tensor], values: list[tf.Tensor] | None) -> Any:
         """Total, reported scalars and gradients; of the variables themselves, or of copies of their values."""
@@ -70,25 +82,21 @@ def compile_step(
                     total, reported = objective(batch)
         return total, dict(reported), tape.gradient(total, watched)
 
-    share = tf.function(gradients, jit_compile=True) if jit else gradients
+    share = tf.function(gradients, jit_compile=True) if on_gpu else gradients
+    updated = optimizer.updated if on_gpu else tf.function(optimizer.updated, jit_compile=True)
 
-    @tf.function(jit_compile=True)
     def update(grads: list[tf.Tensor], norm: tf.Tensor) -> None:
-        slots = [list(named.values()) for named in optimizer.slots.values()]
-        new_values, new_slots = optimizer.updated(
-            [v.value for v in variables],
-            [[s.value for s in slot] for slot in slots],
-            grads,
-            norm,
-            optimizer.iterations.value,
-            optimizer.seed.value,
-        )
-        for variable, value in zip(variables, new_values, strict=True):
-            variable.value.assign(value)
-        for slot, tensors in zip(slots, new_slots, strict=True):
-            for accumulator, tensor in zip(slot, tensors, strict=True):
-                accumulator.value.assign(tensor)
+        iteration, seed = tf.identity(optimizer.iterations.value), tf.identity(optimizer.seed.value)
+        for number, (variable, gradient) in enumerate(zip(variables, grads, strict=True)):
+            slots = [named[number] for named in accumulators]
+            old = [tf.identity(slot.value) for slot in slots]
+            place = tf.constant(number, tf.int64)
+            value, new = updated(tf.identity(variable.value), old, gradient, norm, iteration, seed, place)
+            for target, tensor in zip([variable, *slots], [value, *new], strict=True):
+                target.value.assign(tensor)
         optimizer.iterations.value.assign_add(tf.cast(tf.math.is_finite(norm), tf.int64))
+
+    apply = tf.function(update, jit_compile=True) if on_gpu else update
 
     def split(batch: Mapping[str, tf.Tensor]) -> Any:
         if len(devices) == 1:
@@ -106,7 +114,7 @@ def compile_step(
     def step(batch: Mapping[str, tf.Tensor]) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
         total, reported, grads = split(batch)
         norm = tf.where(tf.math.is_finite(total), tf.linalg.global_norm(grads), float("nan"))
-        update(grads, norm)
+        apply(grads, norm)
         return reported, tf.math.is_finite(norm)
 
     def run(batch: Mapping[str, np.ndarray]) -> StepResult:

@@ -192,4 +192,4 @@ def _trained(device: Device, updates: int = 1) -> np.ndarray:
     for _ in range(updates):
         if not step(batch).finite:
             raise FaceLoomError("A small training step gave numbers that are not finite.")
-    return np.concatenate([keras.ops.convert_to_numpy(v.value).ravel() for v in variables.values()])
+    return np.concatenate([v.numpy().ravel() for v in variables.values()])

@@ -1,8 +1,8 @@
 """RMSprop and AdaBelief with learning-rate dropout, as pure functions of tensors. Source: spec models 4.
 
-An optimizer holds what it remembers (accumulators, the number of updates, the seed of its chance) as variables and
-computes new values of everything in `updated`; the backend's file compiles that and assigns the results. Epsilon is
-1e-6, outside the square root; no bias correction; clipping is by the norm over all gradients together.
+An optimizer holds what it remembers (accumulators, the number of updates, the seed of its chance) as variables, and
+computes what one trained variable becomes in `updated`; the backend's file compiles that and assigns the results.
+Epsilon is 1e-6, outside the square root; no bias correction; clipping is by the norm over all gradients together.
 
 Learning-rate dropout keeps each scalar's update with probability p; the accumulators always move. The choice is a
 hash of (seed, iteration, variable, position): no state, the same on every device, and an interrupted run continues
@@ -85,39 +85,33 @@ class Optimizer(ABC):
 
     def updated(
         self,
-        values: Sequence[Tensor],
-        slots: Sequence[Sequence[Tensor]],
-        gradients: Sequence[Tensor],
+        value: Tensor,
+        slots: Sequence[Tensor],
+        gradient: Tensor,
         norm: Tensor,
         iteration: Tensor,
         seed: Tensor,
-    ) -> tuple[list[Tensor], list[list[Tensor]]]:
-        """New values and new slots; the old ones, to the bit, when the norm is not finite.
+        number: Tensor | int,
+    ) -> tuple[Tensor, list[Tensor]]:
+        """The new value and slots of one variable; the old ones, to the bit, when the norm is not finite.
 
         Args:
-            values: one tensor per variable, in the order of `variables`.
-            slots: per word of `slot_names`, one tensor per variable.
-            gradients: one tensor per variable.
-            norm: sqrt of the sum of all gradients' squares, float32 scalar; NaN or infinite to keep all as it is.
+            value, gradient: float32 of the variable's shape.
+            slots: one tensor of that shape for each word of `slot_names`.
+            norm: sqrt of the sum of the squares of all variables' gradients, float32 scalar.
             iteration, seed: int64 scalars.
+            number: the variable's place in `variables`, int64 scalar.
         """
         finite = ops.isfinite(norm)
-        clip = self.settings.clip_norm
-        scale = ops.where(norm >= clip, clip / norm, 1.0) if clip > 0 else None
-        rate = self._rate(iteration)
-        new_values: list[Tensor] = []
-        new_slots: list[list[Tensor]] = [[] for _ in slots]
-        for number, (value, gradient) in enumerate(zip(values, gradients, strict=True)):
-            old = [slot[number] for slot in slots]
-            direction, new = self._direction(gradient if scale is None else gradient * scale, old)
-            reached = finite
-            if self.settings.keep_probability < 1.0:
-                mask = keep_mask(value.shape, self.settings.keep_probability, seed, iteration, number)
-                reached = ops.logical_and(mask, finite)
-            new_values.append(ops.where(reached, value - rate * direction, value))
-            for k, (before, after) in enumerate(zip(old, new, strict=True)):
-                new_slots[k].append(ops.where(finite, after, before))
-        return new_values, new_slots
+        if self.settings.clip_norm > 0:
+            gradient = gradient * ops.where(norm >= self.settings.clip_norm, self.settings.clip_norm / norm, 1.0)
+        direction, new_slots = self._direction(gradient, slots)
+        reached = finite
+        if self.settings.keep_probability < 1.0:
+            mask = keep_mask(value.shape, self.settings.keep_probability, seed, iteration, number)
+            reached = ops.logical_and(mask, finite)
+        new_value = ops.where(reached, value - self._rate(iteration) * direction, value)
+        return new_value, [ops.where(finite, new, old) for new, old in zip(new_slots, slots, strict=True)]
 
     def _rate(self, iteration: Tensor) -> Tensor | float:
         """The learning rate of this update; the cosine's argument comes from an integer, never from a large float."""
@@ -128,7 +122,7 @@ class Optimizer(ABC):
         return self.settings.learning_rate * (ops.cos(phase) + 1.0) / 2.0
 
     @abstractmethod
-    def _direction(self, gradient: Tensor, slots: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
+    def _direction(self, gradient: Tensor, slots: Sequence[Tensor]) -> tuple[Tensor, list[Tensor]]:
         """What to subtract from a variable at rate 1, and its new slots."""
 
 
@@ -137,7 +131,7 @@ class RMSprop(Optimizer):
 
     slot_names = ("acc",)
 
-    def _direction(self, gradient: Tensor, slots: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
+    def _direction(self, gradient: Tensor, slots: Sequence[Tensor]) -> tuple[Tensor, list[Tensor]]:
         accumulator = 0.9 * slots[0] + 0.1 * ops.square(gradient)
         return gradient / (ops.sqrt(accumulator) + EPSILON), [accumulator]
 
@@ -150,19 +144,21 @@ class AdaBelief(Optimizer):
 
     slot_names = ("ms", "vs")
 
-    def _direction(self, gradient: Tensor, slots: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
+    def _direction(self, gradient: Tensor, slots: Sequence[Tensor]) -> tuple[Tensor, list[Tensor]]:
         mean = 0.9 * slots[0] + 0.1 * gradient
         variance = 0.999 * slots[1] + 0.001 * ops.square(gradient - mean)
         return mean / (ops.sqrt(variance) + EPSILON), [mean, variance]
 
 
-def keep_mask(shape: Sequence[int], probability: float, seed: Tensor, iteration: Tensor, number: int) -> Tensor:
+def keep_mask(
+    shape: Sequence[int], probability: float, seed: Tensor, iteration: Tensor, number: Tensor | int
+) -> Tensor:
     """Booleans of a shape, each True with the given probability (to 2^-32), by a hash of everything named.
 
     Position and key go through the finalizer of MurmurHash3 with a second key in its middle, so that no two
     iterations see the same sequence at a shift. All in int32, which wraps alike everywhere.
     """
-    first = _mix(_int32(seed) + _signed(0x9E3779B9 * (number + 1)))
+    first = _mix(_int32(seed) + (_int32(number) + 1) * _signed(0x9E3779B9))
     first = _mix(first ^ _int32(iteration))
     second = _mix(first + _signed(0x7F4A7C15))
     h = ops.arange(math.prod(shape), dtype="int32") * _signed(0x9E3779B1) + first

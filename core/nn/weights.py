@@ -47,7 +47,7 @@ def initialize(network: keras.layers.Layer, seed: int) -> None:
 
 def export_tensors(variables: Mapping[str, keras.Variable]) -> dict[str, np.ndarray]:
     """Copies of the variables' values, by the same names."""
-    return {name: np.array(keras.ops.convert_to_numpy(variable.value)) for name, variable in variables.items()}
+    return {name: np.array(variable.numpy()) for name, variable in variables.items()}
 
 
 def import_tensors(part: str, variables: Mapping[str, keras.Variable], tensors: Mapping[str, np.ndarray]) -> None:
