@@ -27,12 +27,12 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from core import console
-from core.errors import BadOption, Cancelled, FaceLoomError
+from core.errors import BadOption, Cancelled, ConfirmationNeeded, FaceLoomError
 from core.files import explain_os_error
 from core.options import REQUIRED, OptionSpec, parse_value, show_value, specs
 from core.paths import internal_folder, logs_folder
 from core.progress import JsonProgress, Progress, SilentProgress, TqdmProgress
-from mainscripts.answers import settle
+from mainscripts.answers import repeat_line, settle
 from mainscripts.commands import COMMANDS, Call, Command, Everywhere, find_command, group
 
 THEN = "--then"
@@ -100,10 +100,16 @@ def _guarded(words: Sequence[str]) -> int:
 
 def _run(call: Call, log: Path) -> int:
     """Settles the options and runs the command, inside its log."""
+    repeat = ""
     try:
         options = settle(call)
+        repeat = repeat_line(call, options, {})
         _, function = call.command.load()
         function(call.workspace, options, _PROGRESS[call.everywhere.progress]())
+    except ConfirmationNeeded as problem:
+        code = _report(problem)
+        console.say(f"With your agreement:\n  {repeat} --yes")
+        return code
     except FaceLoomError as problem:
         return _report(problem)
     except KeyboardInterrupt:

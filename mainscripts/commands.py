@@ -50,6 +50,7 @@ class Command:
 _WORKSPACE, _VIDEO = "mainscripts.workspace", "mainscripts.videoed"
 
 COMMANDS: tuple[Command, ...] = (
+    Command("demo", "mainscripts.demo", "DemoOptions", "Makes a face swap from two built-in portraits."),
     Command("videoed extract-video", _VIDEO, "ExtractVideoOptions", "Turns a video into pictures.", "extract_video"),
     Command("videoed cut-video", _VIDEO, "CutVideoOptions", "Keeps one part of a video.", "cut"),
     Command("videoed denoise-image-sequence", _VIDEO, "DenoiseOptions", "Takes noise out of frames.", "denoise"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shlex
 import subprocess
 import sys
 import types
@@ -282,6 +283,20 @@ def test_stopping_is_no_error(painter: Painter, capsys: Any, problem: BaseExcept
     assert words in captured.out
     assert "Error" not in captured.err
     assert "Done." not in captured.out
+
+
+def test_a_missing_agreement_comes_with_the_command_that_gives_it(painter: Painter, capsys: Any) -> None:
+    def refuse() -> None:
+        if not painter.calls[-1][1].yes:
+            raise ConfirmationNeeded("Nobody agreed.", "Repeat it with --yes.")
+
+    painter.act = refuse
+    assert paint("--side", "300") == 4
+    line = capsys.readouterr().out.splitlines()[-1]
+    words = shlex.split(line)
+    assert words[:2] == ["bash", str(ROOT / "bat" / "faceloom.sh")]
+    assert main(words[2:]) == 0
+    assert painter.calls[-1][1].side == 300
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -144,11 +145,18 @@ def test_a_linked_folder_is_moved_as_a_link(full: Workspace, tmp_path: Path) -> 
 
 
 def test_what_goes_is_told_with_count_and_size(tmp_path: Path) -> None:
-    for name in ("a.png", "b.png", ".gitkeep"):
-        (tmp_path / name).write_bytes(b"" if name == ".gitkeep" else b"x" * 750)
-    assert describe(tmp_path) == "2 files, 1.5 kB"
-    (tmp_path / "one_Quick96").mkdir()
-    assert describe(tmp_path, is_model=True) == "1 model, 1.5 kB, newest file less than a minute old"
+    for name in ("1.png", "2.png", "aligned/1_0.jpg", "aligned_debug/1.jpg", "aligned/.gitkeep"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"" if name.endswith(".gitkeep") else b"x" * 750)
+    assert describe(tmp_path, tmp_path / "aligned") == "2 frames, 1 face, 4 files, 3.0 kB"
+
+
+def test_models_are_told_with_their_age(tmp_path: Path) -> None:
+    for name in ("one_Quick96", "two_Quick96"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "state.json").write_bytes(b"x" * 600)
+        os.utime(tmp_path / name / "state.json", times=(0, time.time() - 3 * 3600 - 60))
+    assert describe(tmp_path) == "2 models, 1.2 kB, newest file 3 hours old"
 
 
 @pytest.mark.parametrize(
