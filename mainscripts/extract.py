@@ -7,6 +7,8 @@ faces that were deleted by hand stay deleted; failed ones are tried again.
 
 from __future__ import annotations
 
+import re
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -42,6 +44,8 @@ from mainscripts.extract_worker import (
 
 _MOST_WORKERS = 8
 _FRAMES_MEASURED = 24
+_UNFINISHED = re.compile(r"\.[0-9a-f]{12}\.part\.jpe?g")
+_UNFINISHED_FOR_SECONDS = 600
 
 
 def _holds_faces(settled: Any) -> bool:
@@ -166,6 +170,7 @@ def run(
     if plan.outdated:
         report.trash = move_to_trash(workspace.trash, plan.outdated, "extract: their frames have changed")
         progress.say(f"{len(plan.outdated)} faces of frames that have changed since were put into {report.trash}.")
+    _sweep(options.output_dir)
     with journal:
         _work(plan.tasks, journal, journal.use(settings), worker, workers, report, progress)
     _tell(frames, journal, report, options, progress)
@@ -256,6 +261,13 @@ def _auto_side(
     side = suggest_side(sides)
     progress.say(f"Image size auto: {side} pixels (faces span {min(sides):.0f} to {max(sides):.0f} in these frames).")
     return side
+
+
+def _sweep(folder: Path) -> None:
+    """Removes files that a killed run left half written (core/files.py names them); young ones may be in use."""
+    for path in folder.glob(".*.part.jp*g") if folder.is_dir() else ():
+        if _UNFINISHED.fullmatch(path.name) and time.time() - path.stat().st_mtime > _UNFINISHED_FOR_SECONDS:
+            path.unlink()
 
 
 def _work(
