@@ -15,7 +15,7 @@ from core.errors import BadOption, BrokenFile, FaceLoomError, MissingInput
 from core.files import list_images
 from core.images import read_gray, read_image
 from core.parallel import default_workers
-from core.paths import IMAGE_EXTENSIONS
+from core.paths import IMAGE_EXTENSIONS, Workspace
 from core.picture_headers import PictureKind, picture_kind
 from core.progress import Progress
 from core.video.record import FramesRecord, read_record
@@ -121,7 +121,8 @@ def check_against_frames(sequence: PictureSequence, folder: Path) -> None:
 
 def _is_merged(folder: Path) -> bool:
     """Whether the pictures beside a folder are frames that those in it were made from."""
-    return folder.name.casefold().startswith("merged") and bool(list_images(folder.parent))
+    merged = Workspace(folder).data_dst_merged.name
+    return folder.name.casefold().startswith(merged) and bool(list_images(folder.parent))
 
 
 def _gaps(stems: Sequence[str]) -> list[str]:

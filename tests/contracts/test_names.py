@@ -119,10 +119,10 @@ def is_declarations(path: Path) -> bool:
 
 
 def spoken_for(folder: Path, file: Path) -> bool:
-    """Whether a test in the mirrored folder imports the file by its dotted name."""
+    """Whether a test in the mirrored folder names the file: imports it, or says that it speaks for it."""
     dotted = ".".join(file.with_suffix("").parts)
     package, _, name = dotted.rpartition(".")
-    by_path = rf"from {re.escape(dotted)} import|import {re.escape(dotted)}\b"
+    by_path = rf"\b{re.escape(dotted)}\b"
     by_name = rf"from {re.escape(package)} import [^\n]*\b{name}\b"
     pattern = re.compile(f"{by_path}|{by_name}")
     return any(pattern.search(test.read_text(encoding="utf-8")) for test in folder.glob("test_*.py"))
