@@ -101,11 +101,12 @@ def _guarded(words: Sequence[str]) -> int:
 def _run(call: Call, log: Path) -> int:
     """Settles the options and runs the command, inside its log."""
     repeat = ""
+    progress = _PROGRESS[call.everywhere.progress]()
     try:
         options = settle(call)
         repeat = repeat_line(call, options, {})
         _, function = call.command.load()
-        function(call.workspace, options, _PROGRESS[call.everywhere.progress]())
+        function(call.workspace, options, progress)
     except ConfirmationNeeded as problem:
         code = _report(problem)
         console.say(f"With your agreement:\n  {repeat} --yes")
@@ -124,7 +125,7 @@ def _run(call: Call, log: Path) -> int:
         console.log_only(traceback.format_exc())
         return _our_bug(problem, log)
     if not any(getattr(options, switch, False) for switch in call.command.prints):
-        console.say("Done.")
+        progress.say("Done.")
     return 0
 
 

@@ -153,6 +153,13 @@ def test_without_bars_messages_are_still_said(painter: Painter, capsys: Any) -> 
     assert capsys.readouterr().out == "Two frames have no face.\nDone.\n"
 
 
+def test_json_progress_keeps_every_line_json(painter: Painter, capsys: Any) -> None:
+    painter.act = lambda: painter.calls[-1][2].say("Two frames have no face.")
+    assert paint("--progress", "json") == 0
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [line["text"] for line in lines] == ["Two frames have no face.", "Done."]
+
+
 def test_then_runs_commands_until_one_fails(painter: Painter) -> None:
     words = ["paint", "--input-dir", "1", "--then", "paint", "--input-dir", "2", "--then", "paint", "--input-dir", "3"]
     assert main(words) == 0
