@@ -88,7 +88,7 @@ def extract_video(workspace: Workspace, options: ExtractVideoOptions, progress: 
     progress.say(f"{path.name}: {probe.video.describe()}")
     rate = options.fps if options.fps > 0 and options.fps != probe.video.rate else None
     replacing = options.yes or options.on_existing == "replace"
-    if not replacing and _is_extracted(options, path, probe, rate):
+    if options.on_existing != "replace" and _is_extracted(options, path, probe, rate):
         progress.say(f"All frames of {path.name} are in {options.output_dir} already. Nothing to do.")
         return None
     if not replacing and _has_images(options.output_dir):

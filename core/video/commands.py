@@ -7,7 +7,7 @@ asks for messages with their level, so that a complaint can be told from chatter
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -189,7 +189,7 @@ def build_encoding(
     )["0"]
     settings: dict[str, Any] = {"fps_mode": "passthrough"}
     if plan.lossless:
-        stream, words = _lossless(stream, frames, plan.extension)
+        stream, words = _lossless(stream, frames, plan)
     else:
         stream, words = _lossy(stream, frames, plan)
     settings |= words
@@ -218,26 +218,30 @@ def _aac(channels: int) -> dict[str, Any]:
     return {"c:a": "aac", "b:a": f"{96 * max(channels, 1)}k"}
 
 
-def _lossless(stream: Any, frames: RawFrames, extension: str) -> tuple[Any, dict[str, Any]]:
+def _lossless(stream: Any, frames: RawFrames, plan: EncodingPlan) -> tuple[Any, dict[str, Any]]:
     """PNG pictures in a .mov (what compositing programs open), FFV1 in .avi and .mkv, x264 at quantizer 0 in .mp4."""
     gray = frames.channels == 1
-    tags = {"range": "pc"} if gray else {"range": "pc", **_NO_TAGS, "colorspace": "gbr"}
-    if extension == ".mov":
+    colors = replace(plan.colors, range="pc")
+    if not gray:
+        colors = ColorTags(matrix="gbr", primaries=colors.primaries, transfer=colors.transfer, range="pc")
+    if plan.extension == ".mov":
         deep = "gray16be" if gray else "rgb48be"
         stream = stream.filter("format", deep if frames.depth == 16 else "gray" if gray else "rgb24")
-        return stream.filter("setparams", **tags), {"c:v": "png", "compression_level": 1, "pred": "mixed"}
-    if extension in (".avi", ".mkv"):
+        # Without primaries: PNG would carry them as a gamma that some programs apply and others do not.
+        stream = stream.filter("setparams", range="pc", **_NO_TAGS)
+        return stream, {"c:v": "png", "compression_level": 1, "pred": "mixed"}
+    if plan.extension in (".avi", ".mkv"):
         deep = "gray16le" if gray else "gbrp16le"
         stream = stream.filter("format", deep if frames.depth == 16 else "gray" if gray else "bgr0")
-        return stream.filter("setparams", **tags), {"c:v": "ffv1", "level": 3, "slicecrc": 1}
-    stream = stream.filter("format", "gray" if gray else "bgr24").filter("setparams", **tags)
+        return _tagged(stream, colors), {"c:v": "ffv1", "level": 3, "slicecrc": 1}
+    stream = _tagged(stream.filter("format", "gray" if gray else "bgr24"), colors)
     return stream, {"c:v": "libx264" if gray else "libx264rgb", "qp": 0, "preset": "medium"}
 
 
 def _lossy(stream: Any, frames: RawFrames, plan: EncodingPlan) -> tuple[Any, dict[str, Any]]:
     colors = plan.colors
     if frames.channels == 1:
-        stream = stream.filter("format", "gray").filter("setparams", range="pc")
+        stream = _tagged(stream.filter("format", "gray"), replace(colors, range="pc"))
     else:
         pixel_format = "yuv420p10le" if frames.depth == 16 else "yuv420p"
         stream = _tagged(_from_rgb(stream, frames.depth, str(colors.matrix), str(colors.range), pixel_format), colors)

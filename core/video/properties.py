@@ -187,7 +187,8 @@ class VideoProperties:
             parts.append(f"turned by {self.rotation_degrees} degrees")
         colors = self.settled_colors
         tagged = "" if self.colors.matrix in MATRICES or self.is_rgb else " (untagged)"
-        parts.append("RGB" if self.is_rgb else f"{colors.matrix}{tagged}")
+        gray = self.pixel_format.startswith("gray")
+        parts.append("gray" if gray else "RGB" if self.is_rgb else f"{colors.matrix}{tagged}")
         parts.append({"tv": "limited range", "pc": "full range"}[str(colors.range)] + f", {self.bit_depth} bit")
         parts.append(" + ".join(a.codec for a in self.audio) + " audio" if self.audio else "no audio")
         return ", ".join(parts)
