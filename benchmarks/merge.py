@@ -43,7 +43,7 @@ from merger.settings import MergeSettings
 from tests.painting import head_landmarks, paint_frame
 
 FACE_PIXELS = 300
-LEARNED = {"mask_mode": "learned-prd*learned-dst"}
+LEARNED: dict[str, object] = {"mask_mode": "learned-prd*learned-dst"}
 COMPOSITING: dict[str, dict[str, object]] = {
     "overlay, learned mask, rct": {**LEARNED, "color_transfer": "rct"},
     "overlay, learned mask": LEARNED,
@@ -85,7 +85,7 @@ def frames_of(width: int, height: int, pictures: Sequence[NDArray]) -> tuple[lis
 
 
 def take_turns(tasks: Sequence[Callable[[int], object]], rounds: int) -> list[tuple[float, float]]:
-    """Median milliseconds of each task: (processor time, time on the wall). The tasks take turns, so that a busy machine
+    """Median milliseconds of each task: (processor time, time on the wall). They take turns, so that a busy machine
     slows all of them alike."""
     times: list[list[tuple[float, float]]] = [[] for _ in tasks]
     for number in range(rounds + 2):

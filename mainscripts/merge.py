@@ -17,7 +17,7 @@ import psutil
 from core.errors import BadOption, BrokenFile, Cancelled, MissingInput, PartialFailure
 from core.files import list_images, require_free_space
 from core.images import encode_png, read_image
-from core.options import REQUIRED, Options, option
+from core.options import Options, option
 from core.parallel import default_workers
 from core.paths import Workspace
 from core.progress import Progress
@@ -29,7 +29,7 @@ from merger.journal import Journal, RenderKey, render_key, summary
 from merger.settings import MergeSettings, read_settings
 from models.base import State
 from models.checkpoint import CheckpointStore
-from models.registry import MODEL_CLASSES, SavedModel, find_model, list_models, load_model
+from models.registry import MODEL_CLASSES, describe, find_model, list_models, load_model
 from samplelib.faceset import open_faceset
 
 _NAMED = 20
@@ -45,37 +45,46 @@ def workers_by_default(_: Any = None) -> int:
     return max(1, min(physical, default_workers()) - 1)
 
 
-def _newest_model(options: Any) -> str | None:
-    models = _models_to_choose_from(options)
-    return models[0].name if models else None
+def _model_menu(settled: Any) -> list[tuple[str, str]]:
+    """The trained models, newest first, for the question after the name."""
+    models = list_models(settled.model_dir, settled.model) if settled.model_dir is not None else []
+    return [(m.name, describe(m) + (" - latest" if m is models[0] else "")) for m in models]
 
 
-def _models_to_choose_from(options: Any) -> list[SavedModel]:
-    return list_models(options.model_dir, options.model) if options.model in MODEL_CLASSES else []
+def _newest_model(settled: Any) -> str | None:
+    """What an empty answer means; None where there is none, or where the workspace, not known here, decides."""
+    return next((name for name, _ in _model_menu(settled)), None)
 
 
-def _has_several_models(options: Any) -> bool:
-    return options.force_model_name is None and len(_models_to_choose_from(options)) > 1
+def _has_to_choose(settled: Any) -> bool:
+    return settled.force_model_name is None and len(_model_menu(settled)) > 1
 
 
 @dataclass(kw_only=True)
 class MergeInputs(Options):
     """What is merged, and with which model."""
 
-    input_dir: Path = option(REQUIRED, "Frames", ask=False, help="The frames of the destination (data_dst).")
-    output_dir: Path = option(REQUIRED, "Merged frames", ask=False, help="Where the finished frames go, as PNG.")
-    output_mask_dir: Path = option(REQUIRED, "Merged masks", ask=False, help="Where their masks go, as PNG.")
-    aligned_dir: Path = option(REQUIRED, "Faces", ask=False, help="The destination's faces (data_dst/aligned).")
-    model_dir: Path = option(REQUIRED, "Models", ask=False, help="The folder of trained models.")
-    model: str = option(REQUIRED, "Model class", ask=False, help=f"One of {', '.join(MODEL_CLASSES)}.")
-    force_model_name: str | None = option(None, "Model name", ask=False, help="The older spelling of --model-name.")
+    input_dir: Path | None = option(None, "Folder of frames", ask=False, help="The destination. Else data_dst.")
+    output_dir: Path | None = option(
+        None, "Folder for merged frames", ask=False, help="As PNG. Else data_dst/merged in the workspace."
+    )
+    output_mask_dir: Path | None = option(
+        None, "Folder for their masks", ask=False, help="As PNG. Else data_dst/merged_mask in the workspace."
+    )
+    aligned_dir: Path | None = option(None, "Folder of dst faces", ask=False, help="Else data_dst/aligned.")
+    model_dir: Path | None = option(None, "Folder of models", ask=False, help="Else model in the workspace.")
+    model: str = option("Quick96", "Model class", choices={name: (name.lower(),) for name in MODEL_CLASSES}, ask=False)
+    force_model_name: str | None = option(None, "Model name, without asking", ask=False)
     model_name: str | None = option(
         _newest_model,
-        "Model name",
-        when=_has_several_models,
-        help="Which of the trained models of this class to use; the one saved last when not given.",
+        "Model: a number, or a name",
+        menu=_model_menu,
+        when=_has_to_choose,
+        help="The trained model to use; the one saved last when not given.",
     )
-    device: str = option("auto", "Device", ask=False, help="Where the model runs: auto, cpu, or the number of a GPU.")
+    device: str = option(
+        "auto", "Device", ask=False, help="auto (the GPU with most memory, else the CPU), cpu, or the number of a GPU."
+    )
     settings: Path | None = option(
         None, "Settings file", ask=False, help='JSON with merge settings by name, e.g. {"mask_mode": "learned-dst"}.'
     )
@@ -109,6 +118,42 @@ class MergeOptions(MergeSettings, MergeInputs):
 
 
 @dataclass(frozen=True)
+class Folders:
+    """Where everything of a merge lies."""
+
+    frames: Path
+    faces: Path
+    merged: Path
+    masks: Path
+    models: Path
+
+    @classmethod
+    def of(cls, options: MergeOptions, workspace: Workspace) -> Folders:
+        """What the options name, else the places of the workspace."""
+        return cls(
+            options.input_dir or workspace.data_dst,
+            options.aligned_dir or workspace.data_dst_aligned,
+            options.output_dir or workspace.data_dst_merged,
+            options.output_mask_dir or workspace.data_dst_merged_mask,
+            options.model_dir or workspace.model,
+        )
+
+    def check(self) -> None:
+        """BadOption where two that must differ are one: frames would overwrite their sources."""
+        named = {
+            "--input-dir": self.frames,
+            "--output-dir": self.merged,
+            "--output-mask-dir": self.masks,
+            "--aligned-dir": self.faces,
+        }
+        flags: dict[Path, str] = {}
+        for flag, folder in named.items():
+            other = flags.setdefault(folder.resolve(), flag)
+            if other != flag:
+                raise BadOption(f"{other} and {flag} must be different folders. Received: {folder}.")
+
+
+@dataclass(frozen=True)
 class MergeReport:
     """What a run did.
 
@@ -134,66 +179,49 @@ def run(workspace: Workspace, options: MergeOptions, progress: Progress) -> Merg
         PartialFailure: all is done, but for some frames; they are listed.
         Cancelled: Ctrl-C; finished frames are kept, and the same command goes on from there.
     """
-    del workspace  # all folders are given
-    _check_folders(options)
+    folders = Folders.of(options, workspace)
+    folders.check()
     settings = MergeSettings.part_of(options)
-    collection = _collect(options, progress)
-    model, load = open_model(options, progress)
+    collection = _collect(folders, progress)
+    model, load = open_model(folders.models, options, progress)
     keys = {frame.stem: render_key(frame, settings, model) for frame in collection.frames}
-    journal = Journal(options.output_dir, options.output_mask_dir)
+    journal = Journal(folders.merged, folders.masks)
     states = {stem: ["restart"] if options.restart else journal.state_of(stem, key) for stem, key in keys.items()}
     progress.say(summary(states.values()))
     jobs = [FrameJob(frame, settings) for frame in collection.frames if states[frame.stem]]
     outcome = MergeOutcome()
     if jobs:
-        _require_space(jobs, options)
+        _require_space(jobs, folders)
         with journal:
-            outcome = _merge(jobs, load, keys, journal, options, progress)
-    _name_strangers(collection, options, progress)
+            outcome = _merge(jobs, load, keys, journal, folders, options, progress)
+    _name_strangers(collection, folders, progress)
     _report_failures(outcome.failed, len(jobs), progress)
     return MergeReport(
         len(collection.frames), outcome.merged, len(collection.frames) - len(jobs), len(collection.without_face)
     )
 
 
-def _check_folders(options: MergeOptions) -> None:
-    named = {
-        "--input-dir": options.input_dir,
-        "--output-dir": options.output_dir,
-        "--output-mask-dir": options.output_mask_dir,
-        "--aligned-dir": options.aligned_dir,
-    }
-    flags: dict[Path, str] = {}
-    for flag, folder in named.items():
-        other = flags.setdefault(folder.resolve(), flag)
-        if other != flag:
-            raise BadOption(f"{other} and {flag} must be different folders. Received: {folder}.")
-
-
-def _collect(options: MergeOptions, progress: Progress) -> FrameCollection:
+def _collect(folders: Folders, progress: Progress) -> FrameCollection:
     """The frames, each with its faces; says what does not fit together."""
-    frames = list_images(options.input_dir)
-    faceset = open_faceset(options.aligned_dir, progress)
+    frames = list_images(folders.frames)
+    faceset = open_faceset(folders.faces, progress)
     if faceset.problems:
         names = shortened([f"{path.name}: {reason}" for path, reason in faceset.problems])
-        progress.say(f"{len(faceset.problems)} file(s) in {options.aligned_dir} are left out: {names}")
+        progress.say(f"{len(faceset.problems)} file(s) in {folders.faces} are left out: {names}")
     collection = collect_frames(frames, ((sample.path.name, sample.metadata) for sample in faceset.samples))
     for note in collection.notes():
         progress.say(note)
     return collection
 
 
-def open_model(options: MergeOptions, progress: Progress) -> tuple[str, Callable[[], Predictor]]:
+def open_model(folder: Path, options: MergeOptions, progress: Progress) -> tuple[str, Callable[[], Predictor]]:
     """The fingerprint of the chosen model's weights, and what loads the model: a neural framework takes seconds, and is
     not needed where every frame is up to date.
 
     Raises:
-        UserError: no such class or model; those that exist are listed. A model is never made here.
+        UserError: no such model; those that exist are listed. A model is never made here.
     """
-    if options.model not in MODEL_CLASSES:
-        known = ", ".join(MODEL_CLASSES)
-        raise BadOption(f"A model class is one of {known}. Received: {options.model}.", "Check --model.")
-    saved = find_model(options.model_dir, options.model, options.force_model_name or options.model_name)
+    saved = find_model(folder, options.model, options.force_model_name or options.model_name)
     checkpoint = CheckpointStore(saved.folder).read(without=("optimizer",))
     if checkpoint is None:
         raise MissingInput(
@@ -202,7 +230,7 @@ def open_model(options: MergeOptions, progress: Progress) -> tuple[str, Callable
     progress.say(f"Model {saved.name} ({saved.class_name}), iteration {checkpoint.state.iteration:,}.")
 
     def load() -> Predictor:
-        model, notes = load_model(saved, device=options.device)
+        model, notes = load_model(saved, device=options.device, found=checkpoint)
         for note in notes:
             progress.say(note)
         return model
@@ -221,15 +249,15 @@ def fingerprint(parts: State) -> str:
     return digest.hexdigest()
 
 
-def _require_space(jobs: Sequence[FrameJob], options: MergeOptions) -> None:
+def _require_space(jobs: Sequence[FrameJob], folders: Folders) -> None:
     """Estimates by the first frame what the new files will take, and stops before work that cannot fit."""
-    new = sum(not (options.output_dir / f"{job.frame.stem}.png").exists() for job in jobs)
+    new = sum(not (folders.merged / f"{job.frame.stem}.png").exists() for job in jobs)
     for job in jobs[:3]:  # a frame that cannot be read is another matter
         try:
             size = len(encode_png(read_image(job.frame.path)))
         except BrokenFile:
             continue
-        require_free_space(options.output_dir, new * (size + size // 10) + _ROOM_TO_SPARE)
+        require_free_space(folders.merged, new * (size + size // 10) + _ROOM_TO_SPARE)
         return
 
 
@@ -238,12 +266,13 @@ def _merge(
     load: Callable[[], Predictor],
     keys: Mapping[str, RenderKey],
     journal: Journal,
+    folders: Folders,
     options: MergeOptions,
     progress: Progress,
 ) -> MergeOutcome:
     """Renders the jobs and enters them in the journal."""
-    options.output_mask_dir.mkdir(parents=True, exist_ok=True)
-    remove_unfinished_files(options.output_dir, options.output_mask_dir)
+    folders.masks.mkdir(parents=True, exist_ok=True)
+    remove_unfinished_files(folders.merged, folders.masks)
     finished = 0
 
     def on_merged(frame: FrameFaces, sizes: tuple[int, int]) -> None:
@@ -253,7 +282,7 @@ def _merge(
 
     try:
         predictor = load()
-        setup = CompositorSetup(options.output_dir, options.output_mask_dir, predictor.resolution, predictor.face_type)
+        setup = CompositorSetup(folders.merged, folders.masks, predictor.resolution, predictor.face_type)
         outcome = merge_frames(
             jobs,
             predictor,
@@ -273,13 +302,13 @@ def _merge(
     return outcome
 
 
-def _name_strangers(collection: FrameCollection, options: MergeOptions, progress: Progress) -> None:
+def _name_strangers(collection: FrameCollection, folders: Folders, progress: Progress) -> None:
     """Names finished frames of a frame that is no longer there: they would end up in the video."""
     stems = {frame.stem for frame in collection.frames}
-    strangers = [path.name for path in list_images(options.output_dir) if path.stem not in stems]
+    strangers = [path.name for path in list_images(folders.merged) if path.stem not in stems]
     if strangers:
         progress.say(
-            f"{len(strangers)} picture(s) in {options.output_dir} belong to no frame of this shot: "
+            f"{len(strangers)} picture(s) in {folders.merged} belong to no frame of this shot: "
             f"{shortened(strangers)}. Take them away before you make the video."
         )
 

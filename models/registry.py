@@ -18,6 +18,7 @@ from core.options import Options, resolve, specs
 
 if TYPE_CHECKING:
     from models.base import SwapModel
+    from models.checkpoint import Checkpoint
 
 MODEL_CLASSES = ("Quick96",)
 """The class words, as on the command line and in folder names."""
@@ -79,8 +80,13 @@ def build_model(
     return model
 
 
-def load_model(saved: SavedModel, *, device: str = "auto", precision: str = "fp32") -> tuple[SwapModel, list[str]]:
+def load_model(
+    saved: SavedModel, *, device: str = "auto", precision: str = "fp32", found: Checkpoint | None = None
+) -> tuple[SwapModel, list[str]]:
     """Builds a trained model for use, without its optimizer.
+
+    Args:
+        found: its checkpoint, where that has been read already.
 
     Returns:
         The model, and what the user should hear about its checkpoint.
@@ -90,7 +96,7 @@ def load_model(saved: SavedModel, *, device: str = "auto", precision: str = "fp3
     """
     from models.checkpoint import CheckpointStore, load_weights
 
-    found = CheckpointStore(saved.folder).read(without=("optimizer",))
+    found = found or CheckpointStore(saved.folder).read(without=("optimizer",))
     if found is None:
         raise MissingInput(f"The model in {saved.folder} was never saved.", "Train it first (step 6).")
     values = known_values(saved.class_name, found.state.options)

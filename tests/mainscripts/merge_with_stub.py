@@ -13,7 +13,6 @@ from collections.abc import Callable, Sequence
 
 from numpy.typing import NDArray
 
-from core.progress import Progress
 from facelib.prediction import Prediction, Predictor
 from mainscripts import cli, merge
 from tests.merger.scenes import TintedPredictor
@@ -27,7 +26,7 @@ class SlowPredictor(TintedPredictor):
         return super().predict(faces)
 
 
-def open_stub(options: merge.MergeOptions, progress: Progress) -> tuple[str, Callable[[], Predictor]]:
+def open_stub(*_: object) -> tuple[str, Callable[[], Predictor]]:
     """Stands in for merge.open_model."""
     return "weights of the stand-in", SlowPredictor
 

@@ -295,6 +295,12 @@ def test_settings_come_from_a_file_and_flags_win(shot: Shot, tmp_path: Path) -> 
         shot.options(settings=path)
 
 
+def test_folders_not_given_are_those_of_the_workspace(shot: Shot) -> None:
+    report = merge.run(shot.workspace, MergeOptions.of(workers=1), Listener())
+    assert report.rendered == 6
+    assert len(shot.files()) == 12
+
+
 def test_workers_leave_a_core_to_the_model() -> None:
     assert 1 <= workers_by_default() <= (os.cpu_count() or 1)
 
@@ -304,23 +310,24 @@ def test_workers_leave_a_core_to_the_model() -> None:
 
 def write_model(folder: Path, name: str) -> None:
     """A saved model that nobody will load: one part with one tensor."""
+    from models.base import State
     from models.checkpoint import CheckpointStore
     from models.checkpoint_files import TrainingState
 
-    parts = {"encoder": {"weight": np.ones(3, np.float32)}, "optimizer": {"iteration": np.zeros(1, np.int64)}}
+    parts: State = {"encoder": {"weight": np.ones(3, np.float32)}, "optimizer": {"iteration": np.zeros(1, np.int64)}}
     CheckpointStore(folder / f"{name}_Quick96").save(parts, TrainingState(seed=1))
 
 
 def test_an_unknown_model_is_refused_and_the_existing_ones_are_named(odd_folder: Path) -> None:
     shot = Shot(odd_folder, 1)
     with pytest.raises(MissingInput, match="There is no trained Quick96 model"):
-        open_model(shot.options(), Listener())
+        open_model(shot.workspace.model, shot.options(), Listener())
     write_model(shot.workspace.model, "anna")
     write_model(shot.workspace.model, "bert")
     with pytest.raises(MissingInput, match=r"Received: carl\.(.|\n)*anna(.|\n)*|bert"):
-        open_model(shot.options(model_name="carl"), Listener())
+        open_model(shot.workspace.model, shot.options(model_name="carl"), Listener())
     with pytest.raises(BadOption, match="Received: SAEHD"):
-        open_model(shot.options(model="SAEHD"), Listener())
+        shot.options(model="SAEHD")
     assert {path.name for path in shot.workspace.model.iterdir()} == {"anna_Quick96", "bert_Quick96"}
 
 
@@ -330,7 +337,7 @@ def test_the_newest_model_is_taken_unless_one_is_named(odd_folder: Path) -> None
     write_model(shot.workspace.model, "bert")
     for name, given in (("bert", {}), ("anna", {"model_name": "anna"}), ("anna", {"force_model_name": "anna"})):
         listener = Listener()
-        open_model(shot.options(**given), listener)
+        open_model(shot.workspace.model, shot.options(**given), listener)
         assert f"Model {name} (Quick96), iteration" in listener.text
 
 
