@@ -47,7 +47,8 @@ def open_sequence(folder: Path, extension: str | None, progress: Progress) -> Pi
     pictures = list_images(folder, wanted)
     if not pictures:
         raise MissingInput(
-            f"{folder} holds no {extension + ' ' if extension else ''}images.", "Run the step that makes them first (7: merge)."
+            f"{folder} holds no {extension + ' ' if extension else ''}images.",
+            "Run the step that makes them first (7: merge).",
         )
     seen: dict[str, Path] = {}
     for path in pictures:

@@ -37,7 +37,7 @@ def test_only_the_extension_asked_for_counts(tmp_path: Path) -> None:
     with pytest.raises(BadOption, match=r"1\.jpg and 1\.png"):
         open_sequence(folder, None, SILENT)
     assert [p.name for p in open_sequence(folder, "jpg", SILENT).pictures] == ["1.jpg"]
-    with pytest.raises(MissingInput, match="no .tif images"):
+    with pytest.raises(MissingInput, match=r"no \.tif images"):
         open_sequence(folder, ".tif", SILENT)
 
 
