@@ -1,0 +1,93 @@
+"""What a worker process answers, message by message (here in this process)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from core.images import read_gray, read_image, write_image
+from facelib.prediction import Prediction
+from merger.compositors import Aligned, Compositor, CompositorSetup, Done, Drop, Failed, Finish, Prepare
+from merger.frames import FrameFace, FrameFaces
+from merger.settings import MergeSettings
+from tests.merger.scenes import TintedPredictor, painted_landmarks, smooth_frame
+
+SETTINGS = MergeSettings.of(mask_mode="learned-dst")
+
+
+@pytest.fixture
+def frame(tmp_path: Path) -> FrameFaces:
+    write_image(tmp_path / "00001.png", smooth_frame(90, 120))
+    return FrameFaces(tmp_path / "00001.png", (FrameFace(painted_landmarks((60, 45), 40)),))
+
+
+@pytest.fixture
+def compositor(tmp_path: Path) -> Compositor:
+    predictor = TintedPredictor()
+    return Compositor(
+        CompositorSetup(tmp_path / "merged", tmp_path / "masks", predictor.resolution, predictor.face_type)
+    )
+
+
+def predictions(aligned: Aligned) -> list[Prediction]:
+    return list(TintedPredictor().predict(aligned.faces))
+
+
+def test_a_frame_with_a_face_takes_two_messages(compositor: Compositor, frame: FrameFaces, tmp_path: Path) -> None:
+    aligned = compositor.work_on(Prepare(7, frame, SETTINGS))
+    assert isinstance(aligned, Aligned)
+    assert aligned.number == 7
+    assert aligned.faces.shape == (1, 48, 48, 3)
+    assert aligned.faces.dtype == np.float32
+    done = compositor.work_on(Finish(7, predictions(aligned)))
+    image, mask = tmp_path / "merged" / "00001.png", tmp_path / "masks" / "00001.png"
+    assert done == Done(7, (image.stat().st_size, mask.stat().st_size))
+    assert read_image(image).shape == (90, 120, 3)
+    assert read_gray(mask).shape == (90, 120)
+
+
+@pytest.mark.parametrize(
+    ("faces", "settings"),
+    [(False, SETTINGS), (True, MergeSettings.of(mode="original"))],
+)
+def test_a_frame_that_needs_no_prediction_takes_one(
+    compositor: Compositor, frame: FrameFaces, faces: bool, settings: MergeSettings
+) -> None:
+    wanted = frame if faces else FrameFaces(frame.path)
+    assert isinstance(compositor.work_on(Prepare(0, wanted, settings)), Done)
+
+
+def test_a_dropped_frame_is_forgotten(compositor: Compositor, frame: FrameFaces) -> None:
+    aligned = compositor.work_on(Prepare(0, frame, SETTINGS))
+    assert isinstance(aligned, Aligned)
+    assert compositor.work_on(Drop(0)) is None
+    assert compositor.work_on(Drop(5)) is None
+    assert isinstance(compositor.work_on(Finish(0, predictions(aligned))), Failed)
+
+
+def test_a_broken_frame_fails_in_words(compositor: Compositor, frame: FrameFaces) -> None:
+    frame.path.write_bytes(b"")
+    failed = compositor.work_on(Prepare(3, frame, SETTINGS))
+    assert isinstance(failed, Failed)
+    assert failed.number == 3
+    assert "0 bytes" in failed.reason
+    assert failed.details == ""
+    assert not failed.in_writing
+
+
+def test_an_unforeseen_failure_carries_its_traceback(compositor: Compositor, frame: FrameFaces) -> None:
+    aligned = compositor.work_on(Prepare(0, frame, SETTINGS))
+    assert isinstance(aligned, Aligned)
+    failed = compositor.work_on(Finish(0, ()))
+    assert isinstance(failed, Failed)
+    assert "IndexError" in failed.reason
+    assert "composite_faces" in failed.details
+
+
+def test_a_folder_that_refuses_is_told_apart(compositor: Compositor, frame: FrameFaces, tmp_path: Path) -> None:
+    (tmp_path / "masks").write_text("in the way")
+    failed = compositor.work_on(Prepare(0, FrameFaces(frame.path), SETTINGS))
+    assert isinstance(failed, Failed)
+    assert failed.in_writing
