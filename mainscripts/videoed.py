@@ -17,7 +17,7 @@ from core.files import list_images, move_to_trash
 from core.options import REQUIRED, Options, option
 from core.paths import Workspace, find_video
 from core.progress import Progress
-from core.video.cutting import cut_video, parse_moment
+from core.video.cutting import cut_video, frame_range, parse_moment
 from core.video.denoising import denoise_frames, finish_exchange
 from core.video.extraction import ExtractionReport, extract_frames
 from core.video.probe import Probe, probe_video
@@ -224,7 +224,8 @@ def cut(workspace: Workspace, options: CutVideoOptions, progress: Progress) -> V
         )
     if target == path:
         raise BadOption(f"The cut would overwrite the video itself. Received: {target}.", "Change --output-file.")
-    with progress.task(f"Cutting {path.name}", None) as task:
+    first, behind = frame_range(probe.frame_seconds, start, end)
+    with progress.task(f"Cutting {path.name}", None if options.copy else behind - first) as task:
         made = cut_video(
             path,
             probe,
