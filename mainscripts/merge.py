@@ -305,12 +305,13 @@ def _merge(
 def _name_strangers(collection: FrameCollection, folders: Folders, progress: Progress) -> None:
     """Names finished frames of a frame that is no longer there: they would end up in the video."""
     stems = {frame.stem for frame in collection.frames}
-    strangers = [path.name for path in list_images(folders.merged) if path.stem not in stems]
-    if strangers:
-        progress.say(
-            f"{len(strangers)} picture(s) in {folders.merged} belong to no frame of this shot: "
-            f"{shortened(strangers)}. Take them away before you make the video."
-        )
+    for folder in (folders.merged, folders.masks):
+        strangers = [path.name for path in list_images(folder) if path.stem not in stems]
+        if strangers:
+            progress.say(
+                f"{len(strangers)} picture(s) in {folder} belong to no frame of this shot: "
+                f"{shortened(strangers)}. Take them away before you make the video."
+            )
 
 
 def _report_failures(failed: Sequence[FailedFrame], total: int, progress: Progress) -> None:

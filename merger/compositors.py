@@ -130,11 +130,13 @@ def run_compositor(connection: Connection, setup: CompositorSetup) -> None:
 
 def _receive(connection: Connection, inbox: queue.SimpleQueue[Message], gone: threading.Event) -> None:
     """Always takes messages off the pipe, so that engine and compositor never wait for each other to read."""
-    with contextlib.suppress(EOFError, OSError):
-        while (message := connection.recv()) is not None:
-            inbox.put(message)
-    gone.set()
-    inbox.put(None)
+    try:
+        with contextlib.suppress(EOFError, OSError):
+            while (message := connection.recv()) is not None:
+                inbox.put(message)
+    finally:  # whatever a message did on its arrival: a process that hears nothing more must not stay
+        gone.set()
+        inbox.put(None)
 
 
 def settle_process() -> None:

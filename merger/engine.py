@@ -26,6 +26,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from core import console
 from core.errors import FaceLoomError
 from core.progress import Progress, Task
 from facelib.prediction import Prediction, Predictor
@@ -332,6 +333,8 @@ class _Round:
             self._settle(message.number, None)
         else:
             assert isinstance(message, Failed)
+            if message.details:
+                console.log_only(f"{self._jobs[message.number].frame.path}:\n{message.details}")
             if message.in_writing:
                 raise FaceLoomError(message.reason, "Finished frames are kept.")
             self._settle(message.number, message.reason)

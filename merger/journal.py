@@ -196,6 +196,6 @@ def summary(states: Iterable[Sequence[str]]) -> str:
         return f"{text}; nothing is to be rendered."
     counts = Counter(reason for reasons in changed for reason in reasons)
     if set(counts) == {"new"}:
-        return f"{text}; {len(changed)} are new."
+        return f"{text}; {len(changed)} new."
     reasons = ", ".join(f"{name} ({number})" for name, number in sorted(counts.items()))
     return f"{text}; {len(changed)} changed because of: {reasons}."

@@ -131,7 +131,7 @@ def rewritten(shot: Shot, **given: Any) -> tuple[list[str], str]:
 def test_every_frame_and_mask_is_written(shot: Shot) -> None:
     report, said = shot.merge(mask_mode="learned-prd", color_transfer="rct")
     assert (report.frames, report.rendered, report.up_to_date) == (6, 6, 0)
-    assert "0 of 6 frames are up to date; 6 are new." in said
+    assert "0 of 6 frames are up to date; 6 new." in said
     for number in range(1, 7):
         source = read_image(shot.workspace.data_dst / f"{number:05d}.png")
         image = read_image(shot.workspace.data_dst_merged / f"{number:05d}.png")
@@ -179,7 +179,7 @@ def test_new_frames_are_added_and_old_ones_kept(shot: Shot) -> None:
     shot.add_frame(7)
     names, said = rewritten(shot)
     assert names == ["00007.png"]
-    assert "6 of 7 frames are up to date; 1 are new." in said
+    assert "6 of 7 frames are up to date; 1 new." in said
 
 
 def test_restart_renders_everything(shot: Shot) -> None:
@@ -245,7 +245,7 @@ def test_a_copy_that_stood_in_for_a_frame_is_not_taken_for_finished(shot: Shot) 
     listener = Listener()
     with pytest.raises(PartialFailure):
         merge.run(shot.workspace, shot.options(), listener)
-    assert "5 of 6 frames are up to date; 1 are new." in listener.text
+    assert "5 of 6 frames are up to date; 1 new." in listener.text
     assert "Its source was copied." in listener.text
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +20,7 @@ from merger.engine import FrameJob, MergeOutcome, merge_frames
 from merger.frames import FrameFace, FrameFaces
 from merger.merge_frame import FaceTools, merge_frame
 from merger.settings import MergeSettings
-from tests.merger.poison import TravelingFace, die, die_once, note_modules
+from tests.merger.poison import TravelingFace, die, die_once, fail_to_arrive, note_modules
 from tests.merger.scenes import TintedPredictor, painted_landmarks, smooth_frame
 
 SETTINGS = MergeSettings.of(mask_mode="learned-prd*learned-dst", color_transfer="rct", blur_mask=12)
@@ -164,9 +164,10 @@ def test_a_worker_that_dies_once_costs_nothing(shot: Shot, tmp_path: Path) -> No
     assert shot.files("out") == shot.files("undisturbed")
 
 
-def test_a_frame_that_always_kills_its_worker_is_copied_and_named(shot: Shot) -> None:
+@pytest.mark.parametrize("harm", [die, fail_to_arrive])
+def test_a_frame_that_always_kills_its_worker_is_copied_and_named(shot: Shot, harm: Callable[..., FrameFace]) -> None:
     shot.merge("undisturbed")
-    shot.replace_faces(4, TravelingFace(shot.jobs[3].frame.faces[0].landmarks, die))
+    shot.replace_faces(4, TravelingFace(shot.jobs[3].frame.faces[0].landmarks, harm))
     outcome, merged = shot.merge("out", 2)
     assert [(f.frame.stem, f.copied) for f in outcome.failed] == [("00004", True)]
     assert "died" in outcome.failed[0].reason

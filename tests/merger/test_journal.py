@@ -139,7 +139,7 @@ def test_a_frame_that_is_gone(frame: FrameFaces) -> None:
 
 
 def test_summaries() -> None:
-    assert summary([["new"], ["new"]]) == "0 of 2 frames are up to date; 2 are new."
+    assert summary([["new"], ["new"]]) == "0 of 2 frames are up to date; 2 new."
     assert summary([[], []]) == "2 of 2 frames are up to date; nothing is to be rendered."
     found = summary([[], ["model", "settings"], ["model"], ["missing"]])
     expected = "1 of 4 frames are up to date; 3 changed because of: missing (1), model (2), settings (1)."
