@@ -109,8 +109,15 @@ def shift_hsv(image: np.ndarray, hue_degrees: float, saturation: float, value: f
 
 
 def lab_statistics(image: np.ndarray, mask: np.ndarray | None = None) -> LabStatistics:
-    """Lab mean and deviation of the pixels under `mask` (all of them without one, or where it is empty)."""
-    values, weights = _weighted_pixels(bgr_to_lab(image), mask)
+    """Lab mean and deviation of the pixels under `mask` (all of them without one, or where it is empty).
+
+    A mask of bool, which only chooses pixels, is several times faster than one of weights.
+    """
+    lab = bgr_to_lab(image)
+    if mask is not None and mask.dtype == bool and mask.any():
+        mean, std = cv2.meanStdDev(lab, mask=mask.view(np.uint8))
+        return LabStatistics(mean[:, 0], std[:, 0])
+    values, weights = _weighted_pixels(lab, mask)
     mean = weights @ values
     return LabStatistics(mean, np.sqrt(weights @ (values - mean) ** 2))
 
