@@ -7,8 +7,8 @@ one fused pass over it instead of a dozen (20 against 100 ms for Quick96 on two 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import numpy as np
@@ -46,7 +46,7 @@ def compile_forward(function: Callable[..., Any], device: Device) -> Callable[..
     compiled = tf.function(function, jit_compile=device.kind == "gpu")
 
     def run(*arrays: np.ndarray) -> list[np.ndarray]:
-        with tf.device(device.name):
+        with tf.device(device.name), _out_of_memory_in_words(device):
             return [tensor.numpy() for tensor in compiled(*[tf.constant(array) for array in arrays])]
 
     return run
@@ -56,7 +56,20 @@ def _require(device: Device) -> None:
     """Raises ToolFailed for a device that is not there: the framework would quietly compute on the CPU instead."""
     known = [logical.name.removeprefix("/device:") for logical in tf.config.list_logical_devices()]
     if device.name not in known:
-        raise ToolFailed("the neural framework", f"it knows no device {device.name}, only {', '.join(known)}")
+        raise ToolFailed("the neural framework", f"it knows no device {device.name}, only {', '.join(known)}.")
+
+
+@contextmanager
+def _out_of_memory_in_words(device: Device) -> Iterator[None]:
+    """Turns the framework's report into ToolFailed with what helps."""
+    try:
+        yield
+    except (tf.errors.ResourceExhaustedError, MemoryError) as failure:
+        raise ToolFailed(
+            f"{device.name} ({device.description})",
+            "out of memory.",
+            "Use a smaller batch size, --precision bf16, or a smaller model; close other programs that use the device.",
+        ) from failure
 
 
 def compile_step(
@@ -118,7 +131,7 @@ def compile_step(
         return reported, tf.math.is_finite(norm)
 
     def run(batch: Mapping[str, np.ndarray]) -> StepResult:
-        with tf.device(home.name):
+        with tf.device(home.name), _out_of_memory_in_words(home):
             reported, finite = step({name: tf.constant(array) for name, array in batch.items()})
             return StepResult({name: float(value) for name, value in reported.items()}, bool(finite))
 

@@ -93,6 +93,16 @@ def test_a_device_that_is_not_there_is_refused() -> None:
         active_backend().compile_step(objective, optimizer, [CPU, phantom])  # type: ignore[arg-type]
 
 
+def test_out_of_memory_is_told_in_words() -> None:
+    """More than any machine has: 2^40 numbers in one tensor."""
+
+    def greedy(x: Tensor) -> list[Tensor]:
+        return [ops.sum(ops.broadcast_to(x, (2**20, 2**20)) + ops.cast(ops.sum(x), "float32"), axis=0)]
+
+    with pytest.raises(ToolFailed, match=r"CPU:0 \(CPU\) failed: out of memory\. Use a smaller batch size"):
+        active_backend().compile_forward(greedy, CPU)(np.ones((1, 1), np.float32))
+
+
 SEVERAL = """
 import numpy as np
 from core.nn.framework import keras, ops

@@ -96,6 +96,14 @@ def test_the_cpu_computes_what_it_should() -> None:
     assert check.seconds > 0
 
 
+def test_the_way_of_a_card_computes_the_same() -> None:
+    """The CPU posing as a card: both halves of the step go through XLA as a whole."""
+    check = check_device(Device("CPU:0", "gpu", 0, "CPU as a card", None))
+    assert check.problem == ""
+    assert check.convolution_difference < 1e-5
+    assert check.step_difference < 1e-5
+
+
 def test_a_device_that_is_not_there_is_reported_in_words() -> None:
     check = check_device(Device("GPU:7", "gpu", 7, "Phantom", None))
     assert check.problem.startswith("GPU:7 (Phantom) failed: ")
@@ -103,7 +111,7 @@ def test_a_device_that_is_not_there_is_reported_in_words() -> None:
 
 def test_a_device_that_computes_wrongly_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(device_file, "_convolution_difference", lambda _: 0.3)
-    monkeypatch.setattr(device_file, "_trained", lambda _device, updates=1: np.arange(3.0) * updates)
+    monkeypatch.setattr(device_file, "_trained", lambda _: (np.arange(3.0), np.ones(2)))
     check = check_device(CPU)
     assert check.problem == "CPU:0 (CPU) computes a convolution wrongly, off by 0.3."
 
