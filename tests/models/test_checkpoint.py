@@ -196,7 +196,7 @@ def test_too_little_room_is_noticed_before_anything_is_written(
     store: CheckpointStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("core.files.free_bytes", lambda path: 1_000_000)
-    with pytest.raises(FaceLoomError, match="GB free"):
+    with pytest.raises(FaceLoomError, match=r"has 1\.0 MB free, and about 4\.0 MB are needed"):
         store.save(some_parts(4), some_state(4))
     assert iteration_in(store) == 3
 
