@@ -118,20 +118,23 @@ def lab_statistics(image: np.ndarray, mask: np.ndarray | None = None) -> LabStat
         mean, std = cv2.meanStdDev(lab, mask=mask.view(np.uint8))
         return LabStatistics(mean[:, 0], std[:, 0])
     values, weights = _weighted_pixels(lab, mask)
-    mean = weights @ values
-    return LabStatistics(mean, np.sqrt(weights @ (values - mean) ** 2))
+    mean = np.einsum("n,nc->c", weights, values)
+    return LabStatistics(mean, np.sqrt(np.einsum("n,nc->c", weights, (values - mean) ** 2)))
 
 
 def color_statistics(image: np.ndarray, mask: np.ndarray | None = None) -> ColorStatistics:
     """BGR mean and covariance of the pixels under `mask` (all of them without one, or where it is empty)."""
     values, weights = _weighted_pixels(image, mask)
-    mean = weights @ values
+    mean = np.einsum("n,nc->c", weights, values)
     centered = values - mean
-    return ColorStatistics(mean, (centered * weights[:, None]).T @ centered)
+    return ColorStatistics(mean, np.einsum("nc,nd->cd", centered * weights[:, None], centered))
 
 
 def _weighted_pixels(image: np.ndarray, mask: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
-    """((N, 3) float64 values, (N,) float64 weights with sum 1), without pixels of no weight."""
+    """((N, 3) float64 values, (N,) float64 weights with sum 1), without pixels of no weight.
+
+    What follows sums with einsum: the library behind NumPy's products would wake threads in every worker.
+    """
     values = image.reshape(-1, 3).astype(np.float64)
     if mask is not None:
         weights = mask.reshape(-1).astype(np.float64)

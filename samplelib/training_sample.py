@@ -95,7 +95,8 @@ def warp_map(working_to_face: np.ndarray, augmentation: Augmentation, side: int)
         a, b, c = network_to_working[axis]
         sources[..., axis] = a * columns + b * rows + c
     if augmentation.displacement is not None:
-        push = displacement_field(augmentation.displacement, side) @ face_to_working[:, :2].T.astype(np.float32)
+        turned = augmentation.displacement @ face_to_working[:, :2].T.astype(np.float32)
+        push = displacement_field(turned, side)
         # Outside the upright face the push is that of its rim: none.
         sources += cv2.warpAffine(
             push, face_to_network, (side, side), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE

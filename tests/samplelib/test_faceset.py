@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 
-from core.errors import BrokenFile, FaceLoomError, MissingInput, NotAFace
-from core.images import encode_jpeg, encode_png
+from core.errors import FaceLoomError, MissingInput
+from core.images import encode_jpeg
 from facelib.face_type import FaceType
 from facelib.metadata import read_face, with_metadata, write_face
 from samplelib.faceset import Faceset, check_failures, open_faceset, tolerated_failures
-from samplelib.sample import open_sample, resize_matrix
-from tests.painting import paint_face, painted_metadata, soft_disc, write_painted_faceset
+from samplelib.sample import open_sample
+from tests.painting import paint_face, painted_metadata, write_painted_faceset
 
 
 def test_faces_come_in_natural_order_with_their_records(odd_folder: Path) -> None:
@@ -98,76 +97,6 @@ def test_yaws_are_those_that_were_painted(tmp_path: Path) -> None:
     write_painted_faceset(tmp_path, 5, 64, yaws=yaws)
     # The painter's camera is not the one poses are measured with, which costs some accuracy far from the front.
     np.testing.assert_allclose(open_faceset(tmp_path).yaws(), yaws, atol=0.08)
-
-
-def test_a_sample_reads_a_face_inside_a_larger_file(tmp_path: Path) -> None:
-    path = write_painted_faceset(tmp_path, 1, 64)[0]
-    sample = open_sample(path)
-    packed = tmp_path / "pack.bin"
-    jpeg = path.read_bytes()
-    packed.write_bytes(b"x" * 100 + jpeg + b"y" * 50)
-    inside = type(sample)(packed, sample.metadata, 64, offset=100, length=len(jpeg))
-    np.testing.assert_array_equal(inside.image(), sample.image())
-
-
-def test_an_applied_mask_goes_before_the_hull(tmp_path: Path) -> None:
-    plain, masked = (
-        open_sample(write_painted_faceset(tmp_path / str(flag), 1, 64, with_masks=flag)[0]) for flag in (False, True)
-    )
-    np.testing.assert_allclose(masked.mask(), soft_disc(64) / 255, atol=1e-6)
-    hull = plain.mask()
-    nose = np.round(plain.metadata.landmarks[30]).astype(int)
-    assert hull[nose[1], nose[0]] == 1.0
-    assert hull[0, 0] == 0.0
-    assert masked.mask(32).shape == plain.mask(32).shape == (32, 32)
-
-
-def test_a_resized_picture_shows_its_landmarks_where_they_are_said_to_be(tmp_path: Path) -> None:
-    sample = open_sample(write_painted_faceset(tmp_path, 1, 256)[0])
-    for side in (64, 100, 128, 200, 300):
-        landmarks = sample.landmarks_at(side)
-        eye = landmarks[42:48]
-        left, top = np.floor(eye.min(axis=0)).astype(int) - 2
-        right, bottom = np.ceil(eye.max(axis=0)).astype(int) + 3
-        near = sample.image(side)[top:bottom, left:right].astype(np.float64).sum(axis=2)
-        # The eye is painted white on darker skin: its center of light is the center of its outline.
-        light = near - np.median(near)
-        light[light < 0.3 * light.max()] = 0
-        rows, columns = np.mgrid[top:bottom, left:right]
-        outline = np.zeros((side * 8, side * 8), np.uint8)
-        cv2.fillPoly(outline, [np.round((eye + 0.5) * 8).astype(np.int32)], 1)
-        fine_rows, fine_columns = np.nonzero(outline)
-        expected = np.array([fine_columns.mean(), fine_rows.mean()]) / 8 - 0.5
-        found = np.array([(columns * light).sum(), (rows * light).sum()]) / light.sum()
-        np.testing.assert_allclose(found, expected, atol=max(0.3, side * 0.003))
-
-
-def test_resizing_keeps_the_outer_edges() -> None:
-    matrix = resize_matrix(512, 128)
-    np.testing.assert_allclose(matrix @ [-0.5, -0.5, 1], [-0.5, -0.5])
-    np.testing.assert_allclose(matrix @ [511.5, 511.5, 1], [127.5, 127.5])
-
-
-def test_grayscale_faces_are_welcome(tmp_path: Path) -> None:
-    image, _ = paint_face(64)
-    path = tmp_path / "gray.jpg"
-    write_face(
-        path, encode_jpeg(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)), painted_metadata(64, FaceType.WHOLE, "a.png")
-    )
-    picture = open_sample(path).image()
-    assert picture.shape == (64, 64, 3)
-    np.testing.assert_array_equal(picture[..., 0], picture[..., 2])
-
-
-def test_a_face_that_turns_out_to_be_something_else(tmp_path: Path) -> None:
-    path = tmp_path / "picture.png"
-    path.write_bytes(encode_png(np.zeros((8, 8, 3), np.uint8)))
-    with pytest.raises(BrokenFile):
-        open_sample(path)
-    plain = tmp_path / "plain.jpg"
-    plain.write_bytes(encode_jpeg(np.zeros((8, 8, 3), np.uint8)))
-    with pytest.raises(NotAFace):
-        open_sample(plain)
 
 
 def test_a_faceset_counts_and_iterates(tmp_path: Path) -> None:
