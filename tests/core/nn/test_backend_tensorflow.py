@@ -95,7 +95,7 @@ def test_a_device_that_is_not_there_is_refused() -> None:
 
 
 def test_out_of_memory_is_told_in_words() -> None:
-    """The framework's own error, raised where a card would raise it; a real one waits ten seconds before it gives up."""
+    """The framework's own error, raised where a card would raise it; a real one first waits ten seconds."""
 
     def greedy(x: Tensor) -> list[Tensor]:
         raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
