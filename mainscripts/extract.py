@@ -84,7 +84,7 @@ class ExtractOptions(Options):
         help="Side of the stored face in pixels. auto: the size that faces have in these frames.",
     )
     jpeg_quality: int = option(
-        90, "Jpeg quality", low=1, high=100, help="100 is nearly lossless and three times larger."
+        90, "Jpeg quality", low=1, high=100, help="100 is nearly lossless, and nearly three times as large."
     )
     detector: str = option(
         "face_mesh", "Detector", choices=("face_mesh",), ask=False, help="Who finds faces and their landmarks."

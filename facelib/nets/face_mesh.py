@@ -9,7 +9,7 @@
 4. It looks again at the square that its answer gives, upright by the aligned crop, until that square stays in place;
    then once more, in accurate mode eight times,
    slightly moved, turned, scaled and mirrored, and the mean counts: mirroring cancels its left-right bias, the rest
-   steadies the landmarks (on the shared clips a third less trembling than a single look; see benchmarks/jitter.py).
+   steadies the landmarks (on the shared clips a fifth to a third less trembling; see benchmarks/jitter.py).
 5. What does not fit a face, or is a face already reported, is dropped.
 
 Source: spec faces-and-formats 10.2; Y. Kartynnik et al., "Real-time facial surface geometry from monocular video on

@@ -5,6 +5,10 @@ The default face networks are small .tflite files (Apache-2.0). They are taken o
 into a temporary folder, checked by pip against its SHA-256, and only the members listed below are read from it. It is
 never installed and none of its code runs. Every file is verified again, each time it is loaded.
 
+Two more face networks of the archive were tried (2026-11) and left out. `face_landmark_with_attention` needs operators
+that LiteRT does not bring, so it cannot be run. `iris_landmark` can; as a second opinion on the outlines of the eyes it
+put the inner corners off on the shared clips (by eye, a sixth of the eye's width), worse than the mesh itself.
+
 Nothing is fetched unasked: `weights --fetch` does it (the launcher calls it once); everybody else gets a sentence.
 """
 

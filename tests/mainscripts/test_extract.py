@@ -429,9 +429,10 @@ def test_workers_load_no_neural_framework(tmp_path: Path) -> None:
     assert done.stderr == ""  # the runtime's greeting would tear the progress bar
 
 
-@pytest.mark.parametrize("lines_before_kill", [1, 7])
-def test_a_killed_run_goes_on_where_it_was(real_frames: Path, tmp_path: Path, lines_before_kill: int) -> None:
-    """kill -9 of all its processes, at a moment that differs from run to run."""
+@pytest.mark.skipif(os.name == "nt", reason="process groups and their signals are POSIX")
+@pytest.mark.parametrize(("how", "lines_before_kill"), [("SIGKILL", 1), ("SIGKILL", 7), ("SIGINT", 4)])
+def test_a_killed_run_goes_on_where_it_was(real_frames: Path, tmp_path: Path, how: str, lines_before_kill: int) -> None:
+    """kill -9 of all its processes, or Ctrl-C, at a moment that differs from run to run."""
     output, expected = tmp_path / "aligned", tmp_path / "expected"
     run(Workspace(tmp_path), _real_options(real_frames, expected, workers=2), SILENT)
     words = ["extract", "--input-dir", str(real_frames), "--output-dir", str(output), "--image-size", "256"]
@@ -449,8 +450,8 @@ def test_a_killed_run_goes_on_where_it_was(real_frames: Path, tmp_path: Path, li
             break
         time.sleep(0.002)
     assert step.poll() is None, "the step was to be killed in the middle of its work"
-    os.killpg(step.pid, signal.SIGKILL)
-    step.wait()
+    os.killpg(step.pid, getattr(signal, how))
+    assert step.wait(timeout=60) == (130 if how == "SIGINT" else -9)
     report = run(Workspace(tmp_path), _real_options(real_frames, output, workers=2), SILENT)
     assert report.skipped >= lines_before_kill
     assert report.skipped + report.faces + (1 if report.skipped <= 20 else 0) == 24
