@@ -202,11 +202,13 @@ def free_bytes(path: Path) -> int:
     return shutil.disk_usage(path).free
 
 
-def show_bytes(count: int) -> str:
-    """A size as people say it: 812 kB, 4.2 MB, 73.6 GB."""
-    if count < 1_000_000:
-        return f"{count / 1e3:.0f} kB"
-    return f"{count / 1e6:.1f} MB" if count < 1_000_000_000 else f"{count / 1e9:.1f} GB"
+def show_bytes(count: float) -> str:
+    """A size as people say it: 12345678 -> "12.3 MB"."""
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.0f} bytes" if unit == "bytes" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} TB"
 
 
 def require_free_space(path: Path, needed_bytes: int) -> None:

@@ -19,8 +19,6 @@ import contextlib
 import dataclasses
 import math
 import os
-import shlex
-import subprocess
 import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
@@ -307,7 +305,7 @@ class TerminalAsker:
         inside = [spec.range_text] if spec.range_text else []
         if spec.help:
             inside.append("?:help")
-        shown = "" if default is REQUIRED else f"[{show_value(spec, default)}] "
+        shown = "" if default is REQUIRED or default is None else f"[{show_value(spec, default)}] "
         prompt = shown + spec.label + (f" ( {' '.join(inside)} )" if inside else "") + " : "
         for number, (value, remark) in enumerate(spec.rows):
             self._say(f"[{number}] : {value} - {remark}")
@@ -432,9 +430,3 @@ def flag_words(options: Options, *, only_changed: bool = False) -> list[str]:
         else:
             words += [f"--{spec.flag}", show_value(spec, value)]
     return words
-
-
-def repeat_command(words: Sequence[str], options: Options) -> str:
-    """One copy-pasteable line that repeats a step without questions, quoted for this system's shell."""
-    line = [*words, *flag_words(options, only_changed=True), "--defaults"]
-    return subprocess.list2cmdline(line) if os.name == "nt" else shlex.join(line)

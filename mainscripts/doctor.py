@@ -17,7 +17,7 @@ from pathlib import Path
 
 from core import console
 from core.errors import FaceLoomError, ToolFailed
-from core.files import free_bytes
+from core.files import free_bytes, show_bytes
 from core.options import Options, option
 from core.paths import Workspace, internal_folder, repository_root
 from core.progress import Progress
@@ -153,16 +153,15 @@ def check_networks() -> Iterable[Finding]:
 def check_devices() -> Iterable[Finding]:
     """Every device: a convolution and a training step on it, compared with exact numbers and with the CPU's."""
     from core.nn import device as devices
-    from core.nn.backend import active_backend
 
     if problem := devices.unusable_cards():
         yield Finding("GPU", "wrong", problem, devices.CUDA_REMEDY)
-    for one in active_backend().list_devices():
+    for one in devices.list_devices():
         result = devices.check_device(one)
         if result.problem:
             yield Finding(one.name, "wrong", result.problem, devices.CUDA_REMEDY if one.kind == "gpu" else _INSTALL)
             continue
-        memory = f", {one.memory_bytes / 1e9:.1f} GB" if one.memory_bytes else ""
+        memory = f", {show_bytes(one.memory_bytes)}" if one.memory_bytes else ""
         yield Finding(
             one.name,
             "ok",
@@ -175,7 +174,7 @@ def check_disk(*folders: Path) -> Iterable[Finding]:
     """Free space where the work and the networks lie."""
     for folder in folders:
         free = free_bytes(folder)
-        words = f"{free / 1e9:.1f} GB free for {folder}"
+        words = f"{show_bytes(free)} free for {folder}"
         if free < _LITTLE_SPACE:
             yield Finding("disk", "note", words, "Free some space before the next long step.")
         else:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from core import console
 from core.errors import Cancelled, ConfirmationNeeded, MissingInput
-from core.files import list_images, move_to_trash, sync_folder, undo_last
+from core.files import list_images, move_to_trash, show_bytes, sync_folder, undo_last
 from core.options import Options, option
 from core.paths import FACE_EXTENSIONS, Workspace
 from core.progress import Progress
@@ -106,23 +106,14 @@ def describe(folder: Path, aligned: Path | None = None) -> str:
             files, size, newest = files + (name != KEEP), size + status.st_size, max(newest, status.st_mtime)
     if aligned is None:
         models = sum(entry.is_dir() for entry in folder.iterdir())
-        return f"{_count(models, 'model')}, {in_bytes(size)}, newest file {_age(time.time() - newest)} old"
+        return f"{_count(models, 'model')}, {show_bytes(size)}, newest file {_age(time.time() - newest)} old"
     faces = list_images(aligned, FACE_EXTENSIONS) if aligned.is_dir() else []
     counts = (_count(len(list_images(folder)), "frame"), _count(len(faces), "face"), _count(files, "file"))
-    return f"{', '.join(counts)}, {in_bytes(size)}"
+    return f"{', '.join(counts)}, {show_bytes(size)}"
 
 
 def _count(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'s' * (number != 1)}"
-
-
-def in_bytes(size: float) -> str:
-    """12345678 -> "12.3 MB"."""
-    for unit in ("bytes", "kB", "MB", "GB"):
-        if size < 1000:
-            return f"{size:.0f} bytes" if unit == "bytes" else f"{size:.1f} {unit}"
-        size /= 1000
-    return f"{size:.1f} TB"
 
 
 def _age(seconds: float) -> str:

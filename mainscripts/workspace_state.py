@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core.errors import MissingInput, UserError
-from core.files import free_bytes, list_images
+from core.files import free_bytes, list_images, show_bytes
 from core.paths import FACE_EXTENSIONS, VIDEO_EXTENSIONS, Workspace, find_video
 from core.progress import Progress
 from models.registry import MODEL_CLASSES, list_models
@@ -189,7 +189,7 @@ def table(state: WorkspaceState) -> list[str]:
     if state.not_merged:
         lines.append(f"  merged  missing: {_some(state.not_merged)}")
     lines.append(f"  result  {', '.join(state.results) or 'none'}")
-    lines.append(f"  disk    {state.free / 1e9:.1f} GB free")
+    lines.append(f"  disk    {show_bytes(state.free)} free")
     lines.append(f"Next: {next_step(state)}")
     return lines
 

@@ -126,6 +126,6 @@ def test_undo_never_overwrites(tmp_path: Path) -> None:
 
 def test_require_free_space(tmp_path: Path) -> None:
     files.require_free_space(tmp_path / "not" / "yet", 1)
-    with pytest.raises(FaceLoomError, match=r"about 1000000000\.0 GB are needed"):
+    with pytest.raises(FaceLoomError, match=r"about 1000000\.0 TB are needed"):
         files.require_free_space(tmp_path, 10**18)
-    assert [files.show_bytes(n) for n in (812_000, 4_200_000, 73_640_000_000)] == ["812 kB", "4.2 MB", "73.6 GB"]
+    assert [files.show_bytes(n) for n in (12, 812_000, 73_640_000_000)] == ["12 bytes", "812.0 kB", "73.6 GB"]

@@ -32,5 +32,5 @@ def open_stub(*_: object) -> tuple[str, Callable[[], Predictor]]:
 
 
 if __name__ == "__main__":
-    merge.open_model = open_stub
+    vars(merge)["open_model"] = open_stub
     sys.exit(cli.main(sys.argv[1:]))

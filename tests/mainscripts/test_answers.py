@@ -70,10 +70,10 @@ def test_without_a_terminal_nothing_is_asked(tmp_path: Path) -> None:
 def test_what_is_open_is_asked_in_order(tmp_path: Path, terminal: Any, capsys: Any) -> None:
     questions = terminal("768", "n", "", "")
     options = settle(call(tmp_path))
-    assert [q.split("] ")[1].split(" (")[0] for q in questions] == [
-        "Image size",
-        "Debug pictures",
-        "What now",
+    assert [q.split(" (")[0] for q in questions] == [
+        "[512] Image size",
+        "[y] Debug pictures",
+        "[continue] What now",
         "Target : ",
     ]
     assert (options.side, options.debug) == (768, False)  # type: ignore[attr-defined]

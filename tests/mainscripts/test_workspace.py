@@ -19,7 +19,6 @@ from mainscripts.workspace import (
     UndoOptions,
     clear,
     describe,
-    in_bytes,
     make_skeleton,
     undo,
 )
@@ -157,11 +156,3 @@ def test_models_are_told_with_their_age(tmp_path: Path) -> None:
         (tmp_path / name / "state.json").write_bytes(b"x" * 600)
         os.utime(tmp_path / name / "state.json", times=(0, time.time() - 3 * 3600 - 60))
     assert describe(tmp_path) == "2 models, 1.2 kB, newest file 3 hours old"
-
-
-@pytest.mark.parametrize(
-    ("size", "text"),
-    [(0, "0 bytes"), (999, "999 bytes"), (1500, "1.5 kB"), (12_345_678, "12.3 MB"), (2e9, "2.0 GB"), (3e12, "3.0 TB")],
-)
-def test_sizes_in_words(size: float, text: str) -> None:
-    assert in_bytes(size) == text

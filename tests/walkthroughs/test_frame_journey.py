@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from core.errors import MissingInput
-from core.images import read_gray, read_image, write_image
+from core.images import decode_image, read_gray, read_image, write_image
 from core.paths import Workspace
 from core.progress import SILENT, Progress
 from core.video.probe import probe_video
@@ -42,10 +42,11 @@ class PerfectModel:
 
 def shoot(workspace: Workspace) -> None:
     """A short lossless clip, workspace/data_dst.mp4: a portrait, seen by a moving camera; one frame shows no face."""
-    portrait = cv2.imdecode(np.frombuffer((files("skimage.data") / "astronaut.png").read_bytes(), np.uint8), 1)
+    astronaut = files("skimage.data") / "astronaut.png"
+    portrait = decode_image(astronaut.read_bytes(), Path(astronaut.name))
     takes = workspace.root / "takes"
     for number in range(FRAMES):
-        shot = np.roll(portrait, (3 * number, -5 * number), axis=(0, 1))
+        shot: np.ndarray = np.roll(portrait, (3 * number, -5 * number), axis=(0, 1))
         if number == 4:
             shot = cv2.GaussianBlur(shot, (0, 0), 40)
         write_image(takes / f"{number + 1:05d}.png", shot)
@@ -84,7 +85,9 @@ def test_demonstrate_a_frames_journey(odd_folder: Path, monkeypatch: pytest.Monk
     assert np.hypot(*(nose - (225, 121))) < 12  # where the tip of her nose is in the portrait
 
     # 6.-8. The model is trained (here: perfect), and every frame is merged.
-    def open_model(options: merge.MergeOptions, progress: Progress) -> tuple[str, Callable[[], Predictor]]:
+    def open_model(
+        folder: Path, options: merge.MergeOptions, progress: Progress
+    ) -> tuple[str, Callable[[], Predictor]]:
         return "perfect", PerfectModel
 
     monkeypatch.setattr(merge, "open_model", open_model)
