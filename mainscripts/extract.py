@@ -293,7 +293,7 @@ def _work(
             name = outcome.item.path.name
             result: FrameResult | None = outcome.value
             if result is None:
-                report.failed[name] = outcome.error or "unknown"
+                report.failed[name] = (outcome.error or "unknown").removeprefix(f"{outcome.item.path}: ")
                 if outcome.details:
                     console.log_only(outcome.details)
                 journal.add(FrameEntry(name, Fingerprint(-1, -1), key, failed=report.failed[name]))
@@ -318,7 +318,8 @@ def _tell(
         progress.say(f"Finished before: {report.skipped}")
     progress.say(f"Faces detected: {report.faces}")
     if report.without_face:
-        progress.say(f"Without a face: {len(report.without_face)} frames: {name_ranges(report.without_face, names)}")
+        noun = "frame" if len(report.without_face) == 1 else "frames"
+        progress.say(f"Without a face: {len(report.without_face)} {noun}: {name_ranges(report.without_face, names)}")
     for name, reason in report.failed.items():
         progress.say(f"Failed: {name}: {reason}")
     if report.failed:
