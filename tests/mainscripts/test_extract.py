@@ -362,7 +362,7 @@ def test_a_full_disk_stops_the_step_in_words(workspace: Workspace, monkeypatch: 
 
 def test_too_little_space_is_told_before_the_work(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("core.files.free_bytes", lambda path: 1000)
-    with pytest.raises(FaceLoomError, match=r"1 kB free.*are needed"):
+    with pytest.raises(FaceLoomError, match=r"1\.0 kB free.*are needed"):
         _extract(workspace)
     assert _names(workspace) == []
 
