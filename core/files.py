@@ -16,6 +16,7 @@ import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from core.errors import FaceLoomError, MissingInput
 from core.paths import IMAGE_EXTENSIONS
@@ -138,10 +139,13 @@ def list_images(folder: Path, extensions: Sequence[str] = IMAGE_EXTENSIONS) -> l
     return natural_sorted(folder / n for n in names if n.casefold().endswith(wanted))
 
 
-def move_to_trash(trash: Path, paths: Sequence[Path], reason: str) -> Path:
+def move_to_trash(trash: Path, paths: Sequence[Path], reason: str, **details: Any) -> Path:
     """Moves files and folders into `trash/<time>/` and remembers where they came from.
 
     The list is written before anything moves, so a crash in between loses nothing: `undo_last` restores what did move.
+
+    Args:
+        details: further entries of the list, which must be plain JSON values or paths ("renames", "replaced_by").
 
     Returns:
         The new folder inside `trash`.
@@ -160,8 +164,8 @@ def move_to_trash(trash: Path, paths: Sequence[Path], reason: str) -> Path:
         moves.append({"from": os.path.abspath(path), "name": name})
     try:
         (box / "items").mkdir(parents=True)
-        record = {"reason": reason, "moves": moves}
-        atomic_write_text(box / _TRASH_LIST, json.dumps(record, ensure_ascii=False, indent=1))
+        record = {"reason": reason, "moves": moves, **details}
+        atomic_write_text(box / _TRASH_LIST, json.dumps(record, ensure_ascii=False, indent=1, default=str))
         for move in moves:
             shutil.move(move["from"], box / "items" / move["name"])
     except OSError as problem:
@@ -178,10 +182,24 @@ def undo_last(trash: Path) -> list[Path]:
     Raises:
         MissingInput: the trash holds nothing to undo.
     """
+    return undo_box(newest_box(trash)[0])
+
+
+def newest_box(trash: Path) -> tuple[Path, dict[str, Any]]:
+    """The newest folder of the trash and its record: "reason", "moves", perhaps "replaced_by" and "renames".
+
+    Raises:
+        MissingInput: the trash holds nothing to undo.
+    """
     boxes = [p for p in trash.iterdir() if (p / _TRASH_LIST).is_file()] if trash.is_dir() else []
     if not boxes:
         raise MissingInput(f"There is nothing to undo: {trash} is empty.")
     box = max(boxes, key=lambda p: natural_key(p.name))
+    return box, json.loads((box / _TRASH_LIST).read_text("utf-8"))
+
+
+def undo_box(box: Path) -> list[Path]:
+    """As `undo_last`, for one folder of the trash."""
     restored = []
     for move in json.loads((box / _TRASH_LIST).read_text("utf-8"))["moves"]:
         item, home = box / "items" / move["name"], Path(move["from"])

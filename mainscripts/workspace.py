@@ -14,10 +14,11 @@ from pathlib import Path
 
 from core import console
 from core.errors import Cancelled, ConfirmationNeeded, MissingInput
-from core.files import list_images, move_to_trash, show_bytes, sync_folder, undo_last
+from core.files import list_images, move_to_trash, show_bytes, sync_folder
 from core.options import Options, option
 from core.paths import FACE_EXTENSIONS, Workspace
 from core.progress import Progress
+from core.renames import undo_newest
 from mainscripts.workspace_state import WorkspaceState, look_at, next_step, table
 
 KEEP = ".gitkeep"
@@ -145,7 +146,7 @@ def undo(workspace: Workspace, options: UndoOptions, progress: Progress) -> list
         if folder.is_dir() and not folder.is_symlink() and not _content(folder):
             _remove_empty(folder)
     try:
-        restored = undo_last(workspace.trash)
+        restored = undo_newest(workspace.trash)
     finally:
         make_skeleton(workspace)
     for path in restored:
