@@ -22,7 +22,7 @@ from core.parallel import default_workers
 from core.paths import Workspace
 from core.progress import Progress
 from facelib.prediction import Predictor
-from merger.compositors import CompositorSetup, remove_unfinished_files
+from merger.compositors import CompositorSetup
 from merger.engine import ON_ERROR, FailedFrame, FrameJob, MergeOutcome, merge_frames
 from merger.frames import FrameCollection, FrameFaces, collect_frames, shortened
 from merger.journal import Journal, RenderKey, render_key, summary
@@ -272,7 +272,6 @@ def _merge(
 ) -> MergeOutcome:
     """Renders the jobs and enters them in the journal."""
     folders.masks.mkdir(parents=True, exist_ok=True)
-    remove_unfinished_files(folders.merged, folders.masks)
     finished = 0
 
     def on_merged(frame: FrameFaces, sizes: tuple[int, int]) -> None:

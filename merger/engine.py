@@ -15,9 +15,11 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
+import signal
+import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -30,7 +32,17 @@ from core import console
 from core.errors import FaceLoomError
 from core.progress import Progress, Task
 from facelib.prediction import Prediction, Predictor
-from merger.compositors import Aligned, CompositorSetup, Done, Drop, Failed, Finish, Prepare, run_compositor
+from merger.compositors import (
+    Aligned,
+    CompositorSetup,
+    Done,
+    Drop,
+    Failed,
+    Finish,
+    Prepare,
+    remove_unfinished_files,
+    run_compositor,
+)
 from merger.frames import FrameFaces
 from merger.settings import MergeSettings
 
@@ -95,6 +107,7 @@ def merge_frames(
             the workers keep dying.
     """
     outcome = MergeOutcome()
+    remove_unfinished_files(setup.frames_folder, setup.masks_folder)
     predictions = _Predictions(predictor, faces_per_batch, progress)
     with progress.task("Merging", total=len(jobs), unit="frame") as task:
 
@@ -186,6 +199,19 @@ def _checked(prediction: Prediction) -> Prediction:
     return Prediction(*arrays)
 
 
+@contextlib.contextmanager
+def _interrupts_ignored() -> Iterator[None]:
+    """A process started in here ignores Ctrl-C from its first moment, before any line of ours runs in it."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 class _Worker:
     """A compositor process as the engine sees it."""
 
@@ -195,7 +221,8 @@ class _Worker:
         self.process: BaseProcess = spawn.Process(
             target=run_compositor, args=(theirs, setup), name="compositor", daemon=True
         )
-        self.process.start()
+        with _interrupts_ignored():
+            self.process.start()
         theirs.close()
         self.under_way: set[int] = set()
         """Numbers of its frames that are neither done nor failed."""
@@ -375,3 +402,5 @@ class _Round:
                     if isinstance(message, Done):
                         self._on_merged(self._jobs[message.number], message.sizes)
             worker.end(max(0.0, end - time.monotonic()))
+        # A worker that died in the middle of a file left it half written.
+        remove_unfinished_files(self._setup.frames_folder, self._setup.masks_folder)
