@@ -53,6 +53,11 @@ def read_gray(path: Path) -> np.ndarray:
     return _decode(_read_bytes(path), path, cv2.IMREAD_ANYDEPTH | cv2.IMREAD_GRAYSCALE)
 
 
+def decode_gray(data: bytes, path: Path) -> np.ndarray:
+    """As `read_gray`, from bytes; `path` is only named in errors."""
+    return _decode(data, path, cv2.IMREAD_ANYDEPTH | cv2.IMREAD_GRAYSCALE)
+
+
 def _read_bytes(path: Path) -> bytes:
     try:
         return path.read_bytes()

@@ -15,7 +15,8 @@ A record of FaceLoom is kept in application segments APP7 that begin with a mark
 Parts of one kind follow each other in order. Other segments, known or not, are kept byte for byte.
 """
 
-from collections.abc import Mapping
+import os
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -73,22 +74,28 @@ def parse_segments(data: bytes, path: Path) -> JpegHead:
     return head
 
 
-def read_segments(path: Path) -> JpegHead:
+def read_segments(path: Path, part: tuple[int, int] | None = None, label: Path | None = None) -> JpegHead:
     """The head of a JPEG file; of the rest only the last bytes are read, to see that the file is whole.
 
+    part: (offset, length) in bytes where the JPEG is a part of a larger file. label: what errors call it, else `path`.
     BrokenFile with the reason where the file is damaged, cut off, no JPEG, or cannot be read.
     """
+    label = label or path
     try:
         with open(path, "rb") as stream:
-            head = _parse_head(stream, path)
-            stream.seek(-2, 2)
+            offset, length = part or (0, os.fstat(stream.fileno()).st_size)
+            stream.seek(offset)
+            head = _parse_head(stream, label)
+            if head.scan_offset > length - 2:
+                raise _cut_picture(label)
+            stream.seek(offset + length - 2)
             if stream.read(2) != b"\xff\xd9":  # cut off, or other data follow the picture: look for its end
-                stream.seek(head.scan_offset)
-                if b"\xff\xd9" not in stream.read(_LARGEST_PICTURE):
-                    raise _cut_picture(path)
+                stream.seek(offset + head.scan_offset)
+                if b"\xff\xd9" not in stream.read(min(length - head.scan_offset, _LARGEST_PICTURE)):
+                    raise _cut_picture(label)
             return head
     except OSError as problem:
-        raise BrokenFile(path, f"cannot be read ({problem.strerror}).") from problem
+        raise BrokenFile(label, f"cannot be read ({problem.strerror}).") from problem
 
 
 def jpeg_size(data: bytes, path: Path) -> tuple[int, int]:
@@ -105,7 +112,7 @@ def marked_records(head: JpegHead, path: Path) -> dict[str, bytes]:
     parts: dict[str, list[bytes]] = {}
     totals: dict[str, int] = {}
     for segment in head.segments:
-        if not _is_record(segment):
+        if not is_record(segment):
             continue
         body = segment.payload[len(MARK) :]
         if len(body) < 8 or not body[:4].isascii():
@@ -129,14 +136,29 @@ def replace_records(data: bytes, records: Mapping[str, bytes], path: Path) -> by
     compressed picture and all other segments stay byte for byte; fill bytes between segments are dropped.
     BrokenFile as in `parse_segments`.
     """
+    return replace_segments(data, is_record, record_segments(records), path)
+
+
+def record_segments(records: Mapping[str, bytes]) -> list[Segment]:
+    """The segments that hold FaceLoom records: kind (4 ASCII letters) -> bytes of any length."""
+    return [segment for kind, record in records.items() for segment in _split(kind, record)]
+
+
+def replace_segments(data: bytes, drop: Callable[[Segment], bool], add: Sequence[Segment], path: Path) -> bytes:
+    """The same JPEG file without the segments that `drop` names, and with `add` after the last application segment.
+
+    BrokenFile as in `parse_segments`.
+    """
     head = parse_segments(data, path)
-    kept = [segment for segment in head.segments if not _is_record(segment)]
+    kept = [segment for segment in head.segments if not drop(segment)]
     place = max((n + 1 for n, segment in enumerate(kept) if segment.marker in _APPLICATIONS), default=0)
-    kept[place:place] = [segment for kind, record in records.items() for segment in _split(kind, record)]
+    kept[place:place] = add
     written = [b"\xff\xd8"]
     for segment in kept:
         written.append(bytes([0xFF, segment.marker]))
         if segment.marker != _TEM:
+            if len(segment.payload) > _LARGEST_PAYLOAD:
+                raise ValueError(f"A segment has at most {_LARGEST_PAYLOAD} bytes. Received: {len(segment.payload)}.")
             written.append((len(segment.payload) + 2).to_bytes(2, "big") + segment.payload)
     return b"".join([*written, data[head.scan_offset :]])
 
@@ -158,7 +180,8 @@ def _split(kind: str, record: bytes) -> list[Segment]:
     ]
 
 
-def _is_record(segment: Segment) -> bool:
+def is_record(segment: Segment) -> bool:
+    """Whether a segment is part of a FaceLoom record."""
     return segment.marker == RECORD_MARKER and segment.payload.startswith(MARK)
 
 

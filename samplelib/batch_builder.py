@@ -8,7 +8,6 @@ gives its place to the face of the next number, and so on.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 
@@ -18,6 +17,7 @@ from samplelib.augmentation import Augmentation, SampleSettings, draw_augmentati
 from samplelib.face_cache import FaceCache, FaceNeeds, WorkingFace
 from samplelib.faceset import Faceset
 from samplelib.order import Order, PlainOrder, Stream, UniformYawOrder, keyed_rng
+from samplelib.sample import FacePlace
 from samplelib.training_sample import TrainingSample, make_training_sample
 
 SIDES = ("src", "dst")
@@ -29,9 +29,9 @@ _STREAMS = {
 
 @dataclass(frozen=True)
 class PoolPlan:
-    """A faceset prepared for one framing: its files, and what they are prepared for."""
+    """A faceset prepared for one framing: where its faces are, and what they are prepared for."""
 
-    paths: tuple[Path, ...]
+    places: tuple[FacePlace, ...]
     needs: FaceNeeds
 
 
@@ -127,7 +127,7 @@ def plan_batches(
             )
         )
     pools = tuple(
-        PoolPlan(tuple(sample.path for sample in owner), need) for owner, need in zip(owners, needs, strict=True)
+        PoolPlan(tuple(sample.place for sample in owner), need) for owner, need in zip(owners, needs, strict=True)
     )
     return BatchPlan(seed, batch_size, pools, (sides[0], sides[1])), owners
 
@@ -157,13 +157,13 @@ class BatchBuilder:
     def __init__(self, plan: BatchPlan, caches: list[SharedArrays]) -> None:
         self._plan = plan
         self._pools = [
-            FaceCache(pool.paths, pool.needs, arrays) for pool, arrays in zip(plan.pools, caches, strict=True)
+            FaceCache(pool.places, pool.needs, arrays) for pool, arrays in zip(plan.pools, caches, strict=True)
         ]
         self._orders: list[Order] = []
         self._donor_orders: list[Order | None] = []
         for name, side in zip(SIDES, plan.sides, strict=True):
             order, donor_order, _ = _STREAMS[name]
-            count = len(plan.pools[side.pool].paths)
+            count = len(plan.pools[side.pool].places)
             self._orders.append(
                 PlainOrder(count, plan.seed, order)
                 if side.yaws is None
@@ -171,7 +171,7 @@ class BatchBuilder:
             )
             donors = side.donor_pool
             self._donor_orders.append(
-                None if donors is None else PlainOrder(len(plan.pools[donors].paths), plan.seed, donor_order)
+                None if donors is None else PlainOrder(len(plan.pools[donors].places), plan.seed, donor_order)
             )
         self._problems: dict[tuple[int, int], str] = {}
 
@@ -203,7 +203,7 @@ class BatchBuilder:
                 return index, cache.face(index)
             except BrokenFile as problem:
                 self._problems[pool, index] = problem.why
-        folder = self._plan.pools[pool].paths[0].parent
+        folder = self._plan.pools[pool].places[0].path.parent
         raise FaceLoomError(f"No face in {folder} can be used.", "Extract the faces again.")
 
     def build(self, iteration: int, storage: SharedArrays, slot: int) -> list[Problem]:

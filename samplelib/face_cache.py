@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -24,7 +23,7 @@ from core.shared_arrays import Layout, SharedArrays, layout_bytes, shared_memory
 from facelib.alignment import frame_to_face
 from facelib.face_type import FaceType
 from facelib.masks import eyes_mouth_mask
-from samplelib.sample import Sample, open_sample, resize_matrix
+from samplelib.sample import FacePlace, Sample, open_sample, resize_matrix
 
 LARGEST_REDUCTION = 1.5
 """A face is reduced beforehand where the model would shrink it more than this."""
@@ -124,13 +123,13 @@ class FaceCache:
     """The prepared faces of one faceset, by index.
 
     Args:
-        paths: the face files.
+        places: where the faces are.
         needs: what they are prepared for.
         arrays: storage made by `cache_layout`; how many slots it has decides how many faces stay in memory.
     """
 
-    def __init__(self, paths: Sequence[Path], needs: FaceNeeds, arrays: SharedArrays) -> None:
-        self._paths = paths
+    def __init__(self, places: Sequence[FacePlace], needs: FaceNeeds, arrays: SharedArrays) -> None:
+        self._places = places
         self._needs = needs
         self._arrays = arrays
         self._slots = len(arrays["sides"])
@@ -138,7 +137,7 @@ class FaceCache:
         self.prepared = 0
 
     def __len__(self) -> int:
-        return len(self._paths)
+        return len(self._places)
 
     def face(self, index: int) -> WorkingFace:
         """The face, from its slot where it is there already.
@@ -149,14 +148,14 @@ class FaceCache:
         if self._arrays["ready"][index]:
             return self._read(index)
         if index in self._reasons:
-            raise BrokenFile(self._paths[index], self._reasons[index])
+            raise BrokenFile(self._places[index].label, self._reasons[index])
         try:
-            sample = open_sample(self._paths[index])
+            sample = open_sample(self._places[index])
             face = prepare_face(sample, self._needs)
         except (BrokenFile, NotAFace) as problem:
             reason = problem.why if isinstance(problem, BrokenFile) else problem.what
             self._reasons[index] = reason
-            raise BrokenFile(self._paths[index], reason) from problem
+            raise BrokenFile(self._places[index].label, reason) from problem
         self.prepared += 1
         if index < self._slots and face.image.shape[0] <= self._arrays["images"].shape[1]:
             self._write(index, face)

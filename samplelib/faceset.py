@@ -10,11 +10,13 @@ from pathlib import Path
 import numpy as np
 
 from core.errors import BrokenFile, FaceLoomError, MissingInput, NotAFace
-from core.files import list_images
+from core.files import list_images, natural_sorted
 from core.paths import FACE_EXTENSIONS
 from core.progress import SILENT, Progress
+from facelib.legacy import may_be_old_face
+from facelib.legacy_pack import PACK_NAME, LegacyPack
 from facelib.pose import estimate_poses
-from samplelib.sample import Sample, open_sample
+from samplelib.sample import FacePlace, Sample, open_sample
 
 _READERS = 4
 _CHUNK = 64
@@ -50,43 +52,70 @@ class Faceset:
 
 
 def open_faceset(folder: Path, progress: Progress = SILENT) -> Faceset:
-    """Reads the record of every face in `folder` (.jpg and .jpeg, not in folders inside it).
+    """Reads the record of every face in `folder` (not in folders inside it): .jpg and .jpeg, and .png of old facesets.
+
+    Where a `faceset.pak` lies in the folder, its faces are the faceset, and files beside it are left out with a word.
 
     Raises:
         MissingInput: no such folder, or no face in it.
+        BrokenFile: the pack is damaged, or asks for something it must not have.
     """
     remedy = "Run the step `data_src faceset extract` (4) or `data_dst faceset extract` (5) first."
     try:
-        paths = list_images(folder, FACE_EXTENSIONS)
+        places, left_out = face_places(folder)
     except MissingInput as problem:
         raise MissingInput(problem.what, remedy) from problem
+    if left_out:
+        progress.say(f"{folder}: the faces of {PACK_NAME} are used, and the {left_out} beside it are not.")
     samples: list[Sample] = []
     problems: list[tuple[Path, str]] = []
-    with progress.task(f"Opening {folder.name}", len(paths), "face") as task, ThreadPoolExecutor(_READERS) as readers:
-        chunks = [paths[start : start + _CHUNK] for start in range(0, len(paths), _CHUNK)]
+    with progress.task(f"Opening {folder.name}", len(places), "face") as task, ThreadPoolExecutor(_READERS) as readers:
+        chunks = [places[start : start + _CHUNK] for start in range(0, len(places), _CHUNK)]
         for chunk, opened in zip(chunks, readers.map(_open_all, chunks), strict=True):
-            for path, sample in zip(chunk, opened, strict=True):
+            for place, sample in zip(chunk, opened, strict=True):
                 if isinstance(sample, Sample):
                     samples.append(sample)
                 else:
-                    problems.append((path, sample))
+                    problems.append((place.label, sample))
             task.advance(len(chunk))
     if not samples:
         raise MissingInput(f"There is no face to work with in {folder}.{_listed(problems)}", remedy)
     return Faceset(folder, tuple(samples), tuple(problems))
 
 
-def _open_all(paths: list[Path]) -> list[Sample | str]:
-    return [_open_or_say_why(path) for path in paths]
+def face_places(folder: Path) -> tuple[list[FacePlace], int]:
+    """Where the faces of a folder are, in natural order, and how many face files beside a `faceset.pak` do not count.
+
+    Raises:
+        MissingInput: no such folder.
+        BrokenFile: the pack is damaged, or asks for something it must not have.
+    """
+    paths = list_images(folder, FACE_EXTENSIONS)
+    pack = folder / PACK_NAME
+    if pack.is_file():
+        return packed_places(pack), len(paths)
+    old = [path for path in list_images(folder, (".png",)) if may_be_old_face(path)]  # other PNGs may be drawings
+    return [FacePlace(path) for path in natural_sorted([*paths, *old])], 0
 
 
-def _open_or_say_why(path: Path) -> Sample | str:
+def packed_places(path: Path) -> list[FacePlace]:
+    """Where the faces of a `faceset.pak` are, in natural order of their names. BrokenFile as in `face_places`."""
+    pack = LegacyPack(path)
+    places = {path / str(name): FacePlace(path, *pack.place(n), str(name)) for n, name in enumerate(pack.names)}
+    return [places[label] for label in natural_sorted(places)]
+
+
+def _open_all(places: list[FacePlace]) -> list[Sample | str]:
+    return [_open_or_say_why(place) for place in places]
+
+
+def _open_or_say_why(place: FacePlace) -> Sample | str:
     try:
-        return open_sample(path)
+        return open_sample(place)
     except BrokenFile as problem:
         return problem.why
-    except NotAFace:
-        return "this picture carries no face record."
+    except NotAFace as problem:
+        return problem.what.removeprefix(f"{place.label}: ")
 
 
 def tolerated_failures(count: int) -> int:

@@ -8,13 +8,53 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from core.errors import BrokenFile, NotAFace
+from core.errors import BrokenFile
 from core.geometry import transform_points
 from core.images import decode_image, decode_png_mask, to_uint8
-from core.jpeg import marked_records, read_segments
+from core.jpeg import read_segments
+from facelib.legacy import read_png_face
 from facelib.masks import hull_mask
-from facelib.metadata import FaceMetadata
+from facelib.metadata import FaceMetadata, metadata_from_head
 from facelib.pose import Pose, estimate_pose
+
+LARGEST_SIDE = 1 << 13
+"""Pixels a side; no face is larger, and a head that says so would only cost memory."""
+
+
+@dataclass(frozen=True)
+class FacePlace:
+    """Where the bytes of a face are: a file of its own, or a part of a pack.
+
+    Attributes:
+        path: the file.
+        offset: where the face begins in it, bytes.
+        length: how many bytes it has; None: to the end of the file.
+        packed_name: what the pack calls it, perhaps with a folder; empty outside packs.
+    """
+
+    path: Path
+    offset: int = 0
+    length: int | None = None
+    packed_name: str = ""
+
+    @property
+    def label(self) -> Path:
+        """The file, or within a pack the name there below the pack: for sentences."""
+        return self.path / self.packed_name if self.packed_name else self.path
+
+    @property
+    def name(self) -> str:
+        """The file name of the face."""
+        return self.label.name
+
+    def read(self) -> bytes:
+        """The file of the face as stored. BrokenFile where it cannot be read."""
+        try:
+            with open(self.path, "rb") as stream:
+                stream.seek(self.offset)
+                return stream.read(-1 if self.length is None else self.length)
+        except OSError as problem:
+            raise BrokenFile(self.path, f"cannot be read ({problem.strerror}).") from problem
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,27 +62,23 @@ class Sample:
     """A stored face.
 
     Attributes:
-        path: the file its bytes are in.
+        place: where its bytes are.
         metadata: its record.
         side: width and height of the stored picture, pixels.
-        offset: where its JPEG begins in the file, bytes.
-        length: how many bytes it has; None: to the end of the file.
     """
 
-    path: Path
+    place: FacePlace
     metadata: FaceMetadata
     side: int
-    offset: int = 0
-    length: int | None = None
+
+    @property
+    def path(self) -> Path:
+        """The file of the face, or within a pack its name there below the pack."""
+        return self.place.label
 
     def jpeg(self) -> bytes:
         """The JPEG as stored. BrokenFile where it cannot be read."""
-        try:
-            with open(self.path, "rb") as stream:
-                stream.seek(self.offset)
-                return stream.read(-1 if self.length is None else self.length)
-        except OSError as problem:
-            raise BrokenFile(self.path, f"cannot be read ({problem.strerror}).") from problem
+        return self.place.read()
 
     def image(self, side: int | None = None) -> np.ndarray:
         """The picture, resized to `side` pixels (None: as stored): (side, side, 3) BGR uint8.
@@ -86,21 +122,26 @@ class Sample:
         return estimate_pose(self.metadata.landmarks, self.side)
 
 
-def open_sample(path: Path) -> Sample:
-    """Reads the head of a face file.
+def open_sample(place: Path | FacePlace) -> Sample:
+    """Reads the head of a face file; a face in a pack is read whole.
 
     Raises:
         NotAFace: a sound picture without a face record.
-        BrokenFile: damaged, not square, or a record that breaks the rules.
+        BrokenFile: damaged, not square, too large, or a record that breaks the rules.
     """
-    head = read_segments(path)
-    records = marked_records(head, path)
-    if "JSON" not in records:
-        raise NotAFace(f"{path}: this picture carries no face record.", "Extract faces first, or leave it out.")
-    metadata = FaceMetadata.from_json(records["JSON"], path, records.get("MASK"))
-    if head.width != head.height:
-        raise BrokenFile(path, f"a face is square, and this is {head.width} x {head.height} pixels.")
-    return Sample(path, metadata, head.width)
+    place = FacePlace(place) if isinstance(place, Path) else place
+    path = place.label
+    if place.path.suffix.casefold() == ".png":
+        metadata, size = read_png_face(path)
+    else:
+        part = None if place.length is None else (place.offset, place.length)
+        head = read_segments(place.path, part, path)
+        metadata, size = metadata_from_head(head, path), (head.width, head.height)
+    if size[0] != size[1]:
+        raise BrokenFile(path, f"a face is square, and this is {size[0]} x {size[1]} pixels.")
+    if size[0] > LARGEST_SIDE:
+        raise BrokenFile(path, f"a face has at most {LARGEST_SIDE} pixels a side, and this has {size[0]}.")
+    return Sample(place, metadata, size[0])
 
 
 def resize_matrix(from_side: int, to_side: int) -> np.ndarray:

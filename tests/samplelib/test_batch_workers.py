@@ -71,8 +71,8 @@ def test_waiting_for_nothing_ends_in_time(desk: tuple[BatchPlan, SharedArrays, S
 
 def test_what_a_worker_cannot_do_is_said_by_the_parent(desk: tuple[BatchPlan, SharedArrays, SharedArrays]) -> None:
     plan, faces, batches = desk
-    for path in plan.pools[0].paths:
-        path.unlink()
+    for place in plan.pools[0].places:
+        place.path.unlink()
     workers = BatchWorkers(1, plan, [faces.handle], batches.handle)
     try:
         workers.submit(0, 0)

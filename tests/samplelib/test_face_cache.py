@@ -39,7 +39,7 @@ def faceset(tmp_path: Path) -> Faceset:
 
 def cache_of(faceset: Faceset, needs: FaceNeeds, slots: int) -> FaceCache:
     arrays = SharedArrays.private(cache_layout(faceset.samples, needs, slots))
-    return FaceCache([sample.path for sample in faceset], needs, arrays)
+    return FaceCache([sample.place for sample in faceset], needs, arrays)
 
 
 def assert_same(first: WorkingFace, second: WorkingFace) -> None:
@@ -65,9 +65,9 @@ def test_faces_without_a_slot_are_decoded_each_time_and_look_the_same(faceset: F
 def test_two_caches_on_the_same_slots_share_their_work(faceset: Faceset) -> None:
     layout = cache_layout(faceset.samples, NEEDS, 5)
     arrays = SharedArrays.create(layout)
-    paths = [sample.path for sample in faceset]
-    first = FaceCache(paths, NEEDS, arrays)
-    second = FaceCache(paths, NEEDS, SharedArrays.attach(arrays.handle))
+    places = [sample.place for sample in faceset]
+    first = FaceCache(places, NEEDS, arrays)
+    second = FaceCache(places, NEEDS, SharedArrays.attach(arrays.handle))
     assert_same(first.face(3), second.face(3))
     assert (first.prepared, second.prepared) == (1, 0)
     arrays.close()

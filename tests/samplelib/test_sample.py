@@ -12,7 +12,7 @@ from core.errors import BrokenFile, NotAFace
 from core.images import encode_jpeg, encode_png
 from facelib.face_type import FaceType
 from facelib.metadata import write_face
-from samplelib.sample import open_sample, resize_matrix
+from samplelib.sample import LARGEST_SIDE, FacePlace, open_sample, resize_matrix
 from tests.painting import paint_face, painted_metadata, soft_disc, write_painted_faceset
 
 
@@ -22,8 +22,14 @@ def test_a_sample_reads_a_face_inside_a_larger_file(tmp_path: Path) -> None:
     packed = tmp_path / "pack.bin"
     jpeg = path.read_bytes()
     packed.write_bytes(b"x" * 100 + jpeg + b"y" * 50)
-    inside = type(sample)(packed, sample.metadata, 64, offset=100, length=len(jpeg))
+    inside = open_sample(FacePlace(packed, 100, len(jpeg), "person/1.jpg"))
     np.testing.assert_array_equal(inside.image(), sample.image())
+    assert inside.metadata == sample.metadata
+    assert inside.path == packed / "person" / "1.jpg"
+    assert inside.place.name == "1.jpg"
+    for offset, length in ((99, len(jpeg)), (100, len(jpeg) - 2), (100, 50), (200, len(jpeg) - 50)):
+        with pytest.raises(BrokenFile, match=r"pack\.bin.1\.jpg: "):
+            open_sample(FacePlace(packed, offset, length, "1.jpg"))
 
 
 def test_an_applied_mask_goes_before_the_hull(tmp_path: Path) -> None:
@@ -76,14 +82,27 @@ def test_grayscale_faces_are_welcome(tmp_path: Path) -> None:
 
 
 def test_a_face_that_turns_out_to_be_something_else(tmp_path: Path) -> None:
-    path = tmp_path / "picture.png"
+    path = tmp_path / "picture.jpg"
     path.write_bytes(encode_png(np.zeros((8, 8, 3), np.uint8)))
     with pytest.raises(BrokenFile):
         open_sample(path)
+    drawing = path.rename(tmp_path / "picture.png")
+    with pytest.raises(NotAFace):
+        open_sample(drawing)
     plain = tmp_path / "plain.jpg"
     plain.write_bytes(encode_jpeg(np.zeros((8, 8, 3), np.uint8)))
     with pytest.raises(NotAFace):
         open_sample(plain)
+
+
+def test_a_head_that_tells_of_a_giant_is_refused_before_a_pixel_is_decoded(tmp_path: Path) -> None:
+    path = write_painted_faceset(tmp_path, 1, 64)[0]
+    data = bytearray(path.read_bytes())
+    at = data.index(b"\xff\xc0") + 5
+    data[at : at + 4] = (LARGEST_SIDE + 8).to_bytes(2, "big") * 2
+    path.write_bytes(data)
+    with pytest.raises(BrokenFile, match="at most 8192 pixels a side, and this has 8200"):
+        open_sample(path)
 
 
 def test_a_picture_that_is_not_what_its_head_says_is_refused(tmp_path: Path) -> None:

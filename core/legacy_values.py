@@ -1,0 +1,176 @@
+"""What a stream of an older tool may name and make: arrays of numbers, numbers, enumeration members. See legacy_pickle.
+
+Every check is by exact type before anything is compared, hashed or written into a sentence, so that a value made to be
+slow or dangerous there is never touched. Source: spec faces-and-formats 7.7.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import Enum
+from math import prod
+from typing import Any
+
+import numpy as np
+
+_CODES = ("f8", "f4", "f2", "i8", "i4", "i2", "i1", "u8", "u4", "u2", "u1", "b1")
+_REST_OF_KIND = (None, None, None, -1, -1, 0)
+_LARGEST_ARRAY = 1 << 40
+
+
+class Refused(ValueError):
+    """A stream that is damaged or asks for something it must not have; the sentence says what."""
+
+
+class Name(Enum):
+    """What a name on the list stands for."""
+
+    RECONSTRUCT = 1
+    ARRAY = 2
+    DTYPE = 3
+    FROM_BUFFER = 4
+    SCALAR = 5
+    ENCODE = 6
+    ENUMERATION = 7
+
+
+NAMES: dict[tuple[str, str], Name] = {
+    ("numpy", "ndarray"): Name.ARRAY,
+    ("numpy", "dtype"): Name.DTYPE,
+    ("_codecs", "encode"): Name.ENCODE,
+}
+"""(module, name) as written in a stream -> what it stands for. numpy 2 writes "_core" where numpy 1 wrote "core"."""
+
+for _package in ("numpy.core", "numpy._core"):
+    NAMES[_package + ".multiarray", "_reconstruct"] = Name.RECONSTRUCT
+    NAMES[_package + ".multiarray", "scalar"] = Name.SCALAR
+    NAMES[_package + ".numeric", "_frombuffer"] = Name.FROM_BUFFER
+
+
+class EmptyArray:
+    """An array that waits for its contents; `place` is where the memo keeps it."""
+
+    def __init__(self) -> None:
+        self.place: int | None = None
+
+
+class Kind:
+    """An element type; `dtype` is there once its byte order is known."""
+
+    def __init__(self, code: str) -> None:
+        self.code = code
+        self.dtype: np.dtype | None = None
+
+    def set_order(self, state: tuple) -> None:
+        """Completes the type with the state that a stream gives it."""
+        if len(state) != 8 or not same(state[0], 3) or not same(state[2:], _REST_OF_KIND):
+            raise Refused("its arrays hold elements of a kind that is not allowed.")
+        if self.dtype is not None or not any(same(state[1], order) for order in "<>|"):
+            raise Refused("the byte order of its arrays is given twice, or is none.")
+        self.dtype = np.dtype(self.code).newbyteorder(state[1])
+
+
+def same(value: Any, expected: Any) -> bool:
+    """Whether a value is exactly the expected plain one, type by type."""
+    if type(value) is not type(expected):
+        return False
+    if type(expected) is tuple:
+        return len(value) == len(expected) and all(same(v, e) for v, e in zip(value, expected, strict=True))
+    return bool(value == expected)
+
+
+def described(value: Any) -> str:
+    """A value in one harmless word."""
+    return value.name.lower() if isinstance(value, Name) else type(value).__name__.lower()
+
+
+def array_of(shape: Any, kind: Any, raw: Any, order: str, dimensions: int) -> np.ndarray:
+    """The array whose elements are the bytes `raw`; read-only, native byte order.
+
+    Args:
+        order: "C" or "F", which index runs fastest.
+        dimensions: how many it may have.
+    """
+    if type(kind) is not Kind or kind.dtype is None or type(raw) not in (bytes, bytearray):
+        raise Refused("an array holds something other than plain numbers.")
+    if type(shape) is not tuple or len(shape) > dimensions:
+        raise Refused(f"an array has no shape of at most {dimensions} dimensions.")
+    if any(type(side) is not int or not 0 <= side <= _LARGEST_ARRAY for side in shape):
+        raise Refused("an array has an impossible shape.")
+    if prod(shape) * kind.dtype.itemsize != len(raw) or prod(side or 1 for side in shape) > _LARGEST_ARRAY:
+        raise Refused(f"an array of shape {shape} cannot be made of {len(raw)} bytes.")
+    if kind.code == "b1":
+        array = np.frombuffer(raw, np.uint8) != 0
+    else:
+        array = np.frombuffer(raw, kind.dtype).astype(kind.dtype.newbyteorder("="), copy=False)
+    array = array.reshape(shape, order="F" if order == "F" else "C")
+    array.setflags(write=False)
+    return array
+
+
+def filled(state: tuple, dimensions: int) -> np.ndarray:
+    """The array that an `EmptyArray` becomes with the state a stream gives it."""
+    if len(state) != 5 or not same(state[0], 1) or type(state[3]) not in (bool, int):
+        raise Refused("an array is filled in an unknown way.")
+    return array_of(state[1], state[2], state[4], "F" if state[3] else "C", dimensions)
+
+
+def make(name: Name, arguments: tuple, dimensions: int) -> Any:
+    """What calling a name of the list gives. Refused where the arguments are not the usual ones."""
+    maker = _MAKERS.get(name)
+    if maker is None:
+        raise Refused(f"it calls {described(name)}, which cannot be called.")
+    return maker(arguments, dimensions)
+
+
+def _empty_array(arguments: tuple, dimensions: int) -> EmptyArray:
+    if len(arguments) != 3 or arguments[0] is not Name.ARRAY or not same(arguments[1:], ((0,), b"b")):
+        raise Refused("an array is begun in an unknown way.")
+    return EmptyArray()
+
+
+def _kind(arguments: tuple, dimensions: int) -> Kind:
+    flags = len(arguments) == 3 and all(type(flag) in (bool, int) for flag in arguments[1:])
+    if not flags or arguments[1:] != (0, 1) or type(arguments[0]) is not str:
+        raise Refused("an element type is made in an unknown way.")
+    if arguments[0] not in _CODES:
+        raise Refused(f"its arrays hold elements of a kind that is not allowed ({arguments[0][:20]}).")
+    return Kind(arguments[0])
+
+
+def _scalar(arguments: tuple, dimensions: int) -> int | float | bool:
+    if len(arguments) != 2:
+        raise Refused("a number is made in an unknown way.")
+    value: int | float | bool = array_of((), arguments[0], arguments[1], "C", 0).item()
+    return value
+
+
+def _array_of_buffer(arguments: tuple, dimensions: int) -> np.ndarray:
+    if len(arguments) != 4 or not (same(arguments[3], "C") or same(arguments[3], "F")):
+        raise Refused("an array is made in an unknown way.")
+    return array_of(arguments[2], arguments[1], arguments[0], arguments[3], dimensions)
+
+
+def _bytes(arguments: tuple, dimensions: int) -> bytes:
+    if len(arguments) != 2 or type(arguments[0]) is not str or not same(arguments[1], "latin1"):
+        raise Refused("text is encoded in a way that is not allowed.")
+    try:
+        return arguments[0].encode("latin1")
+    except UnicodeEncodeError as problem:
+        raise Refused("text that stands for bytes holds other letters.") from problem
+
+
+def _enumeration(arguments: tuple, dimensions: int) -> int:
+    if len(arguments) != 1 or type(arguments[0]) is not int:
+        raise Refused("a member of an enumeration is not given by a number.")
+    return arguments[0]
+
+
+_MAKERS: dict[Name, Callable[[tuple, int], Any]] = {
+    Name.RECONSTRUCT: _empty_array,
+    Name.DTYPE: _kind,
+    Name.SCALAR: _scalar,
+    Name.FROM_BUFFER: _array_of_buffer,
+    Name.ENCODE: _bytes,
+    Name.ENUMERATION: _enumeration,
+}
