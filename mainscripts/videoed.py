@@ -254,7 +254,7 @@ def _cut_suffix(path: Path) -> str:
 def put_away(workspace: Workspace, target: Path, progress: Progress) -> None:
     """Moves an earlier `target` into the trash and says where it is; nothing where there is none."""
     if target.exists():
-        box = move_to_trash(workspace.trash, [target], f"a new {target.name}")
+        box = move_to_trash(workspace.trash, [target], f"a new {target.name}", replaced_by=[target])
         progress.say(f"The earlier {target.name} is in {box}.")
 
 

@@ -92,7 +92,7 @@ def finish_exchange(folder: Path, trash: Path) -> tuple[int, Path | None]:
         ready = list_images(part)
         originals = [folder / p.name for p in ready if (folder / p.name).exists()]
         if originals:
-            box = move_to_trash(trash, originals, f"denoise {folder.name}")
+            box = move_to_trash(trash, originals, f"denoise {folder.name}", replaced_by=originals)
         for picture in ready:
             os.replace(picture, folder / picture.name)
         sync_folder(folder)

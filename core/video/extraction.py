@@ -21,7 +21,7 @@ from core.errors import BrokenFile, FaceLoomError
 from core.files import explain_os_error, list_images, move_to_trash, require_free_space
 from core.video.commands import ExtractionPlan, build_extraction
 from core.video.probe import Probe
-from core.video.record import FramesRecord, fingerprint, write_record
+from core.video.record import FramesRecord, fingerprint, record_path, write_record
 from core.video.tool import ffmpeg_binary, run
 
 _PART_FOLDER = ".extracting"
@@ -141,9 +141,12 @@ def _make_record(
 
 def _move_in(pictures: list[Path], folder: Path, trash: Path, source: Path) -> None:
     """Old pictures out, new ones in; the width of the number fits the final count."""
+    digits = max(5, len(str(len(pictures))))
+    places = [folder / f"{number:0{digits}d}{picture.suffix}" for number, picture in enumerate(pictures, start=1)]
     old = list_images(folder)
     if old:
-        move_to_trash(trash, old, f"extract-video {source.name} into {folder.name}")
-    digits = max(5, len(str(len(pictures))))
-    for number, picture in enumerate(pictures, start=1):
-        os.replace(picture, folder / f"{number:0{digits}d}{picture.suffix}")
+        old += [record for record in [record_path(folder)] if record.exists()]
+        reason = f"extract-video {source.name} into {folder.name}"
+        move_to_trash(trash, old, reason, replaced_by=[*places, record_path(folder)])
+    for picture, place in zip(pictures, places, strict=True):
+        os.replace(picture, place)

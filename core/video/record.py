@@ -53,6 +53,11 @@ class FramesRecord:
         return video.is_file() and (self.source_bytes, self.source_hash) == fingerprint(video)
 
 
+def record_path(folder: Path) -> Path:
+    """Where the record of a folder of frames lies."""
+    return folder / _NAME
+
+
 def fingerprint(path: Path) -> tuple[int, str]:
     """(size in bytes, SHA-256 of the first MiB in hex): enough to know a video again."""
     with open(path, "rb") as stream:
@@ -82,7 +87,7 @@ def write_record(folder: Path, record: FramesRecord) -> None:
         "deinterlaced": record.deinterlaced,
         "denoised": record.denoised,
     }
-    atomic_write_text(folder / _NAME, json.dumps(plain, ensure_ascii=False, indent=1) + "\n")
+    atomic_write_text(record_path(folder), json.dumps(plain, ensure_ascii=False, indent=1) + "\n")
 
 
 def read_record(folder: Path) -> FramesRecord | None:
@@ -91,7 +96,7 @@ def read_record(folder: Path) -> FramesRecord | None:
     Raises:
         BrokenFile: there is one and it cannot be understood.
     """
-    path = folder / _NAME
+    path = record_path(folder)
     if not path.is_file():
         return None
     try:

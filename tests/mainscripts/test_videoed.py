@@ -23,6 +23,7 @@ from core.files import list_images
 from core.images import read_image, write_image
 from core.paths import Workspace
 from core.progress import SILENT
+from core.renames import undo_newest
 from core.video.probe import probe_video
 from core.video.record import read_record
 from mainscripts.videoed import (
@@ -123,6 +124,19 @@ def test_other_pictures_are_replaced_only_when_agreed(workspace: Workspace) -> N
     extract(workspace, on_existing="replace")
     assert len(list_images(workspace.data_dst)) == 12
     assert [p.read_bytes() for p in workspace.trash.rglob("mine.jpg")] == [b"mine"]
+
+
+def test_what_was_replaced_comes_back_with_undo(workspace: Workspace) -> None:
+    """Extracting and denoising again can be taken back: the newest exchange first."""
+    extract(workspace)
+    before = {p.name: p.read_bytes() for p in list_images(workspace.data_dst)}
+    extract(workspace, fps="12000/1001", on_existing="replace")
+    assert len(list_images(workspace.data_dst)) == 6
+    undo_newest(workspace.trash)
+    assert {p.name: p.read_bytes() for p in list_images(workspace.data_dst)} == before
+    record = read_record(workspace.data_dst)
+    assert record is not None
+    assert record.frames == 12
 
 
 def test_one_missing_frame_is_not_all_there(workspace: Workspace) -> None:
