@@ -13,9 +13,11 @@ from core.errors import BrokenFile, FaceLoomError, MissingInput, NotAFace
 from core.files import list_images, natural_sorted
 from core.paths import FACE_EXTENSIONS
 from core.progress import SILENT, Progress
+from core.renames import finish_renames
 from facelib.legacy import may_be_old_face
 from facelib.legacy_pack import PACK_NAME, LegacyPack
 from facelib.pose import estimate_poses
+from samplelib import pack as own_pack
 from samplelib.sample import FacePlace, Sample, open_sample
 
 _READERS = 4
@@ -54,12 +56,17 @@ class Faceset:
 def open_faceset(folder: Path, progress: Progress = SILENT) -> Faceset:
     """Reads the record of every face in `folder` (not in folders inside it): .jpg and .jpeg, and .png of old facesets.
 
-    Where a `faceset.pak` lies in the folder, its faces are the faceset, and files beside it are left out with a word.
+    Where a pack lies in the folder (`faceset.h5`, or an older tool's `faceset.pak`), its faces are the faceset, and
+    files beside it are left out with a word. A renaming that was stopped in this folder is finished first.
 
     Raises:
         MissingInput: no such folder, or no face in it.
-        BrokenFile: the pack is damaged, or asks for something it must not have.
+        BrokenFile: the pack is damaged, or asks for something it must not have, and no face file lies beside it.
     """
+    finish_renames(folder)
+    packed = _open_packed(folder, progress)
+    if packed is not None:
+        return packed
     remedy = "Run the step `data_src faceset extract` (4) or `data_dst faceset extract` (5) first."
     try:
         places, left_out = face_places(folder)
@@ -81,6 +88,24 @@ def open_faceset(folder: Path, progress: Progress = SILENT) -> Faceset:
     if not samples:
         raise MissingInput(f"There is no face to work with in {folder}.{_listed(problems)}", remedy)
     return Faceset(folder, tuple(samples), tuple(problems))
+
+
+def _open_packed(folder: Path, progress: Progress) -> Faceset | None:
+    """The faces of the folder's `faceset.h5`; None where there is none, or a damaged one beside face files."""
+    path = folder / own_pack.PACK_NAME
+    if not path.is_file():
+        return None
+    loose = len(list_images(folder, FACE_EXTENSIONS))
+    try:
+        samples = own_pack.open_pack(path)
+    except BrokenFile as problem:
+        if not loose:
+            raise
+        progress.say(f"{problem} The {loose} face files beside it are used.")
+        return None
+    if loose:
+        progress.say(f"{folder}: the {len(samples)} faces of {path.name} are used, and the {loose} beside it are not.")
+    return Faceset(folder, tuple(samples))
 
 
 def face_places(folder: Path) -> tuple[list[FacePlace], int]:
