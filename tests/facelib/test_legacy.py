@@ -22,6 +22,7 @@ from core.legacy_pickle import decode
 from core.legacy_writer import encode
 from facelib import legacy
 from facelib.face_type import FaceType
+from facelib.legacy_pack import LegacyPack
 from facelib.masks import hull_mask
 from facelib.metadata import metadata_from_jpeg, read_face, read_metadata, with_metadata
 from tests.facelib.legacy_samples import (
@@ -441,3 +442,32 @@ def test_plain_names(name: str) -> None:
 def test_names_that_are_not_plain(name: Any) -> None:
     with pytest.raises(ValueError, match="name"):
         legacy.plain_name(name)
+
+
+# ------------------------------------------------------------------------------------------- files of every version
+
+FORMATS = Path(__file__).parent.parent / "data" / "formats"
+
+
+@pytest.mark.parametrize("name", ["dfl_face_protocol_3.jpg", "dfl_face_protocol_4.jpg", "dfl_face_1.png"])
+def test_faces_of_every_version_are_read_for_ever(name: str) -> None:
+    face = read_metadata(FORMATS / name)
+    old = name.endswith(".png")
+    assert face.face_type is FaceType.WHOLE
+    assert face.frame_name == "工作 空间 00042.png"
+    assert face.landmarks[30] == pytest.approx([63.85946, 66.78332], abs=1e-4)
+    assert face.detector == "dfl"
+    assert face.extra == ({"dfl": {"yaw_value": 0.25, "pitch_value": -0.5}} if old else {})
+    assert [polygon.include for polygon in face.polygons] == ([] if old else [True, False])
+    assert face.mask_size == (None if old else (64, 64))
+
+
+def test_packs_and_backups_of_every_version_are_read_for_ever() -> None:
+    pack = LegacyPack(FORMATS / "dfl_faceset.pak")
+    assert [str(name) for name in pack.names] == ["person one/00042_0.jpg", "person one/00042_1.jpg"]
+    whole = read_metadata(FORMATS / "dfl_face_protocol_3.jpg")
+    assert metadata_from_jpeg(pack.jpeg(0), HERE) == whole
+    assert metadata_from_jpeg(pack.jpeg(1), HERE) == dataclasses.replace(whole, xseg_mask=None)
+    faces, problems = legacy.read_meta_dat(FORMATS / "dfl_meta.dat")
+    assert problems == []
+    assert faces == {"00042_0.jpg": ((128, 128), whole)}
