@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from core.errors import MissingInput, UserError
+from core.errors import BrokenFile, MissingInput, UserError
 from core.files import free_bytes, list_images, show_bytes
 from core.paths import FACE_EXTENSIONS, VIDEO_EXTENSIONS, Workspace, find_video
 from core.progress import Progress
@@ -139,13 +139,12 @@ def _side(pattern: Path, folder: Path, aligned: Path, progress: Progress) -> Sid
 
 
 def _faces(aligned: Path, progress: Progress) -> tuple[Sequence, list[tuple[str, str]]]:
-    files = _images(aligned, FACE_EXTENSIONS)
-    if not files:
-        return (), []
     try:
         faceset = open_faceset(aligned, progress)
-    except MissingInput:  # there are files, and none of them is a face
-        return (), [(p.name, "this file is not a readable face.") for p in files]
+    except MissingInput:  # no folder, or nothing in it, or files of which none is a face
+        return (), [(p.name, "this file is not a readable face.") for p in _images(aligned, FACE_EXTENSIONS)]
+    except BrokenFile as problem:  # a damaged pack
+        return (), [(problem.path.name, problem.why)]
     return faceset.samples, [(path.name, why) for path, why in faceset.problems]
 
 

@@ -56,6 +56,19 @@ def test_an_empty_place_is_no_error(workspace: Workspace) -> None:
     assert "data_src.mp4" in next_step(state)
 
 
+def test_the_faces_of_a_pack_count_and_a_damaged_pack_is_named(workspace: Workspace) -> None:
+    put_frames(workspace.data_dst, "工作 空间 00042.png", "00043.png")
+    pack = workspace.data_dst_aligned / "faceset.pak"
+    pack.parent.mkdir(parents=True)
+    pack.write_bytes((Path(__file__).parent.parent / "data" / "formats" / "dfl_faceset.pak").read_bytes())
+    dst = look_at(workspace, SILENT).dst
+    assert (dst.faces, dst.frames_without_faces, dst.faces_without_frame) == (2, ["00043.png"], [])
+    pack.write_bytes(pack.read_bytes()[:-1])
+    dst = look_at(workspace, SILENT).dst
+    assert dst.faces == 0
+    assert [name for name, _ in dst.broken] == ["faceset.pak"]
+
+
 def test_frames_and_faces_are_counted_and_compared(workspace: Workspace) -> None:
     put_frames(workspace.data_dst, "00001.png", "00002.png", "00003.png")
     put_face(workspace.data_dst_aligned, "00001_0.jpg", "00001.png")
