@@ -13,12 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from core.errors import FaceLoomError
+from core.errors import BrokenFile, FaceLoomError, NotAFace
 from core.images import decode_gray, decode_image, encode_jpeg, to_uint8
 from core.jpeg import Segment, is_record, parse_segments, replace_segments
+from core.legacy_pickle import decode
 from core.legacy_writer import encode
 from facelib.face_record import FaceMetadata
-from facelib.legacy import APP15, LARGEST_STREAM, values_of
+from facelib.legacy import APP15, LARGEST_STREAM, face_from_stream, values_of
 
 LARGEST_MASK_FILE = 50_000
 """Bytes DeepFaceLab gives an applied mask; a larger PNG becomes a JPEG of lower quality."""
@@ -46,12 +47,17 @@ class DflFace:
 
 
 def dfl_face(jpeg: bytes, metadata: FaceMetadata, path: Path) -> DflFace:
-    """Turns a face into one of DeepFaceLab. jpeg: the whole file; `path` is named in errors.
+    """Turns a face into one of DeepFaceLab; a file that is one already stays byte for byte.
+
+    jpeg: the whole file; `path` is named in errors.
 
     Raises:
         BrokenFile: the picture or its mask is damaged.
         FaceLoomError: its polygons alone do not fit into a segment.
     """
+    theirs = _as_it_is(jpeg, metadata, path)
+    if theirs is not None:
+        return theirs
     values = values_of(metadata)
     try:
         room = LARGEST_STREAM - len(encode(values)) - _ARRAY_ROOM
@@ -71,6 +77,25 @@ def dfl_face(jpeg: bytes, metadata: FaceMetadata, path: Path) -> DflFace:
     picture, saved_anew = _plain_picture(jpeg, path)
     record = [Segment(APP15, stream)]
     return DflFace(replace_segments(picture, _is_ours_or_older, record, path), values, saved_anew, quality)
+
+
+def _as_it_is(jpeg: bytes, metadata: FaceMetadata, path: Path) -> DflFace | None:
+    """The file itself, where it holds just this face in a form that the oldest reader understands."""
+    head = parse_segments(jpeg, path)
+    streams = [segment.payload for segment in head.segments if segment.marker == APP15]
+    if len(streams) != 1 or any(is_record(segment) for segment in head.segments):
+        return None
+    if streams[0][1:2] not in (b"\x03", b"\x04") or b"numpy._core" in streams[0]:
+        return None
+    try:
+        same = face_from_stream(streams[0], path) == metadata
+    except (BrokenFile, NotAFace):
+        return None
+    if not same or _plain_picture(jpeg, path) != (jpeg, False):
+        return None
+    values = values_of(metadata)
+    mask = decode(streams[0]).get("xseg_mask")
+    return DflFace(jpeg, values if mask is None else values | {"xseg_mask": mask}, False, None)
 
 
 def _is_ours_or_older(segment: Segment) -> bool:

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 
-from core.errors import FaceLoomError
+from core.errors import FaceLoomError, NotAFace
 from core.images import decode_image, decode_png_mask, encode_jpeg, encode_png
 from core.jpeg import Segment, parse_segments, replace_segments
 from core.legacy_pickle import decode
+from core.legacy_writer import encode
 from facelib.face_record import FaceMetadata, Polygon
 from facelib.legacy_export import dfl_face
-from facelib.metadata import metadata_from_jpeg, with_metadata
-from tests.facelib.legacy_samples import HERE, PICTURE, face_jpeg
+from facelib.metadata import metadata_from_jpeg, read_face, with_metadata
+from tests.facelib.legacy_samples import HERE, PICTURE, dfl_jpeg, face_jpeg, values
 
 NOISE = np.random.default_rng(1).integers(0, 256, (256, 256), np.uint8)
 
@@ -133,6 +135,51 @@ def test_a_picture_strict_readers_fail_on_is_encoded_anew(jpeg: bytes, anew: boo
     strict_parse(exported.jpeg)
     difference = decode_image(exported.jpeg, HERE).astype(int) - decode_image(jpeg, HERE)
     assert np.abs(difference).max() <= (6 if anew else 0)
+
+
+@pytest.mark.parametrize("protocol", [3, 4])
+def test_a_face_of_theirs_stays_byte_for_byte(protocol: int) -> None:
+    mask = np.frombuffer(encode_jpeg(NOISE[:16, :16], 50), np.uint8)
+    jpeg = face_jpeg(protocol, xseg_mask=mask, source_rect=np.array([1, 2, 3, 4], np.int64))
+    face = metadata_from_jpeg(jpeg, HERE)
+    exported = dfl_face(jpeg, face, HERE)
+    assert exported.jpeg == jpeg
+    np.testing.assert_array_equal(exported.values["xseg_mask"], mask)
+    changed = dfl_face(jpeg, dataclasses.replace(face, brow_lift=2.0), HERE)
+    assert metadata_from_jpeg(changed.jpeg, HERE).brow_lift == 2.0
+
+
+def test_a_record_written_by_a_newer_numpy_or_python_is_written_anew() -> None:
+    """NumPy 1.19 does not know numpy._core, and Python 3.7 no protocol 5."""
+    old = encode(values(), 3)
+    for stream in (old.replace(b"cnumpy.core.", b"cnumpy._core."), b"\x80\x05" + old[2:]):
+        jpeg = dfl_jpeg(stream)
+        exported = dfl_face(jpeg, metadata_from_jpeg(jpeg, HERE), HERE)
+        record = strict_parse(exported.jpeg)[1]
+        assert record[1] <= 4
+        assert b"_core" not in record
+        assert b"numpy.core.multiarray" in record
+
+
+@pytest.mark.parametrize("stream", [b"\x80\x04cposix\nsystem\n.", encode(values(face_type="mark_only"))])
+def test_a_record_that_is_refused_is_replaced(stream: bytes) -> None:
+    face = a_face()
+    assert metadata_from_jpeg(dfl_face(dfl_jpeg(stream), face, HERE).jpeg, HERE) == face
+
+
+def test_every_real_face_stays_byte_for_byte(shared_data: Path) -> None:
+    stayed = 0
+    for path in sorted((shared_data / "dfl" / "faces").glob("*.jpg")):
+        try:
+            jpeg, face = read_face(path)
+        except NotAFace:
+            continue
+        stayed += dfl_face(jpeg, face, path).jpeg == jpeg
+        written = dfl_face(with_metadata(jpeg, face), face, path)  # and through FaceLoom's own record
+        assert strict_parse(written.jpeg)
+        back = metadata_from_jpeg(written.jpeg, path)
+        assert dataclasses.replace(back, xseg_mask=face.xseg_mask, extra={}) == dataclasses.replace(face, extra={})
+    assert stayed == 5 or not (shared_data / "dfl").is_dir()
 
 
 def test_nothing_of_ours_and_no_older_record_stays_in_it() -> None:
