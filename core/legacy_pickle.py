@@ -284,6 +284,15 @@ class _Machine:
     def memoize(self) -> None:
         self._keep(len(self.memo) + self.skipped, self.stack[-1])
 
+    def fetch_near(self) -> None:
+        """BINGET, the most frequent instruction of all."""
+        place = self.stream[self.position]
+        self.position += 1
+        if place in self.memo:
+            self.stack.append(self.memo[place])
+        else:
+            self.fetch(place)
+
     def fetch(self, place: int) -> None:
         if place not in self.memo:
             if self.skipped:
@@ -378,7 +387,7 @@ for _code, _instruction in {
     b"\x96": lambda m: m.stack.append(bytearray(m._take(m._number(8)))),
     b"q": lambda m: m._keep(m._byte(), m.stack[-1]),
     b"r": lambda m: m._keep(m._number(4), m.stack[-1]),
-    b"h": lambda m: m.fetch(m._byte()),
+    b"h": _Machine.fetch_near,
     b"j": lambda m: m.fetch(m._number(4)),
     b"\x94": _Machine.memoize,
     b"c": _Machine.find_in_lines,

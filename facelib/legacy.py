@@ -25,6 +25,7 @@ from __future__ import annotations
 
 import base64
 import math
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -218,13 +219,13 @@ def plain_name(name: Any) -> str:
         raise ValueError("a file name is no text of 1 to 255 bytes.")
     stem = name.split(".")[0].rstrip().upper()
     device = stem in _DEVICES or (stem[:-1] in ("COM", "LPT") and stem[-1:].isdigit())
-    forbidden = any(ord(letter) < 32 or letter in '/\\:*?"<>|\x7f' for letter in name)
-    if device or forbidden or name[0] == "." or name[-1] in " .":
+    if device or _FORBIDDEN.search(name) or name[0] == "." or name[-1] in " .":
         raise ValueError(f"the name {name[:60]!r} could lead out of its folder.")
     return name
 
 
 _DEVICES = frozenset(("CON", "PRN", "AUX", "NUL"))
+_FORBIDDEN = re.compile(r'[/\\:*?"<>|\x00-\x1f\x7f]')
 
 
 def picture_size(shape: Any) -> tuple[int, int]:

@@ -18,6 +18,7 @@ from facelib.legacy import may_be_old_face
 from facelib.legacy_pack import PACK_NAME, LegacyPack
 from facelib.pose import estimate_poses
 from samplelib import pack as own_pack
+from samplelib.legacy_pack_index import recall, remember
 from samplelib.sample import FacePlace, Sample, open_sample
 
 _READERS = 4
@@ -73,7 +74,17 @@ def open_faceset(folder: Path, progress: Progress = SILENT) -> Faceset:
     except MissingInput as problem:
         raise MissingInput(problem.what, remedy) from problem
     if left_out:
-        progress.say(f"{folder}: the faces of {PACK_NAME} are used, and the {left_out} beside it are not.")
+        progress.say(_beside(folder, left_out))
+    samples, problems = _read_all(folder, places, progress)
+    if not samples:
+        raise MissingInput(f"There is no face to work with in {folder}.{_listed(problems)}", remedy)
+    if (folder / PACK_NAME).is_file():
+        remember(LegacyPack(folder / PACK_NAME), samples, problems)
+    return Faceset(folder, tuple(samples), tuple(problems))
+
+
+def _read_all(folder: Path, places: list[FacePlace], progress: Progress) -> tuple[list[Sample], list[tuple[Path, str]]]:
+    """The faces at these places, and what cannot be used with the reason."""
     samples: list[Sample] = []
     problems: list[tuple[Path, str]] = []
     with progress.task(f"Opening {folder.name}", len(places), "face") as task, ThreadPoolExecutor(_READERS) as readers:
@@ -85,16 +96,16 @@ def open_faceset(folder: Path, progress: Progress = SILENT) -> Faceset:
                 else:
                     problems.append((place.label, sample))
             task.advance(len(chunk))
-    if not samples:
-        raise MissingInput(f"There is no face to work with in {folder}.{_listed(problems)}", remedy)
-    return Faceset(folder, tuple(samples), tuple(problems))
+    return samples, problems
 
 
 def _open_packed(folder: Path, progress: Progress) -> Faceset | None:
-    """The faces of the folder's `faceset.h5`; None where there is none, or a damaged one beside face files."""
+    """The faces of the folder's `faceset.h5`, or of a `faceset.pak` that is known already; None where there is none, or
+    a damaged one beside face files.
+    """
     path = folder / own_pack.PACK_NAME
     if not path.is_file():
-        return None
+        return _open_known(folder, progress)
     loose = len(list_images(folder, FACE_EXTENSIONS))
     try:
         samples = own_pack.open_pack(path)
@@ -108,14 +119,37 @@ def _open_packed(folder: Path, progress: Progress) -> Faceset | None:
     return Faceset(folder, tuple(samples))
 
 
+def _open_known(folder: Path, progress: Progress) -> Faceset | None:
+    """The faces of the folder's `faceset.pak` where they have been read before; else None."""
+    path = folder / PACK_NAME
+    known = recall(LegacyPack(path)) if path.is_file() else None
+    if known is None:
+        return None
+    loose = len(list_images(folder, FACE_EXTENSIONS))
+    if loose:
+        progress.say(_beside(folder, loose))
+    return Faceset(folder, tuple(known[0]), tuple(known[1]))
+
+
+def _beside(folder: Path, loose: int) -> str:
+    return f"{folder}: the faces of {PACK_NAME} are used, and the {loose} beside it are not."
+
+
 def face_places(folder: Path) -> tuple[list[FacePlace], int]:
-    """Where the faces of a folder are, in natural order, and how many face files beside a `faceset.pak` do not count.
+    """Where the faces of a folder are, in natural order, and how many face files beside a pack do not count.
 
     Raises:
         MissingInput: no such folder.
         BrokenFile: the pack is damaged, or asks for something it must not have.
     """
     paths = list_images(folder, FACE_EXTENSIONS)
+    own = folder / own_pack.PACK_NAME
+    if own.is_file():
+        try:
+            return [sample.place for sample in own_pack.open_pack(own)], len(paths)
+        except BrokenFile:
+            if not paths:
+                raise
     pack = folder / PACK_NAME
     if pack.is_file():
         return packed_places(pack), len(paths)
