@@ -47,7 +47,7 @@ class Command:
         return getattr(module, self.options), getattr(module, self.function)
 
 
-_WORKSPACE, _VIDEO = "mainscripts.workspace", "mainscripts.videoed"
+_WORKSPACE, _VIDEO, _FACESET = "mainscripts.workspace", "mainscripts.videoed", "mainscripts.facesettool"
 
 COMMANDS: tuple[Command, ...] = (
     Command("demo", "mainscripts.demo", "DemoOptions", "Makes a face swap from two built-in portraits."),
@@ -65,6 +65,9 @@ COMMANDS: tuple[Command, ...] = (
     Command("train", "mainscripts.train", "TrainOptions", "Trains a model on two facesets."),
     Command("merge", "mainscripts.merge", "MergeOptions", "Puts the learned face onto every frame."),
     Command("util", "mainscripts.util", "UtilOptions", "Works on a folder of faces.", prints=("print_metadata",)),
+    Command("facesettool resize", _FACESET, "ResizeOptions", "Makes all faces another size or type.", "resize"),
+    Command("facesettool enhance", _FACESET, "EnhanceOptions", "Makes all faces crisper or larger.", "enhance"),
+    Command("view", "mainscripts.view", "ViewOptions", "Shows a folder, or writes one picture of it."),
     Command("doctor", "mainscripts.doctor", "DoctorOptions", "Checks everything FaceLoom runs on.", prints=("json",)),
     Command("weights", "mainscripts.weights", "WeightsOptions", "Lists, fetches and verifies the face networks."),
     Command("workspace status", _WORKSPACE, "StatusOptions", "Says what is there.", "status", ("json",)),

@@ -75,6 +75,46 @@ def _to_video(extension: str, flags: str = "") -> tuple[tuple[str, ...], ...]:
     return _words(f"{command} {frames}"), _words(f"{command} {masks}")
 
 
+def _view(number: str, title: str, folder: Path) -> Step:
+    note = "Opens the folder in the system's viewer; without a screen, writes one picture of many small ones."
+    return Step(number, title, (_words(f"view --input-dir {_in(folder)}"),), note)
+
+
+_SERVICES = (
+    ("src", "add landmarks debug images", "util --add-landmarks-debug-images", "Shows the landmarks of every face."),
+    ("src dst", "faceset enhance", "facesettool enhance", "Makes edges crisper, and the faces larger if you like."),
+    (
+        "src dst",
+        "faceset metadata restore",
+        "util --restore-faceset-metadata",
+        "Gives faces their records back after they were edited in other programs.",
+    ),
+    ("src dst", "faceset metadata save", "util --save-faceset-metadata", "Keeps all records before faces are edited."),
+    ("src dst", "faceset pack", "util --pack-faceset", "Puts all faces into one file, which opens at once."),
+    ("src dst", "faceset resize", "facesettool resize", "Makes all faces another size or another type."),
+    ("src dst", "faceset unpack", "util --unpack-faceset", "Makes files of a pack again."),
+    (
+        "src dst",
+        "recover original filename",
+        "util --recover-original-aligned-filename",
+        "Names every face after its frame again.",
+    ),
+)
+"""Sides that have the script, the rest of its title, what it runs, its note."""
+
+
+def _services(number: str, side: str, faces: str) -> tuple[Step, ...]:
+    """The scripts `<number>) data_<side> util ...`."""
+    steps = []
+    for sides, title, command, note in _SERVICES:
+        if side in sides.split():
+            words = command.split()
+            at = 1 if words[0] == "util" else 2
+            line = (*words[:at], "--input-dir", faces, *words[at:])
+            steps.append(Step(number, f"data_{side} util {title}", (line,), note))
+    return tuple(steps)
+
+
 STEPS: tuple[Step, ...] = (
     Step(
         "1",
@@ -112,12 +152,17 @@ STEPS: tuple[Step, ...] = (
         (_words(f"extract --input-dir {_SRC} --output-dir {_SRC_FACES}"),),
         "Finds and cuts out the faces of the source. Look through them and delete what is not the person.",
     ),
+    _view("4.1", "data_src view aligned result", _PLACE.data_src_aligned),
+    *_services("4.2", "src", _SRC_FACES),
     Step(
         "5",
         "data_dst faceset extract",
         (_words(f"extract --input-dir {_DST} --output-dir {_DST_FACES} --max-faces-from-image 0 --output-debug"),),
         "The same for the destination, with pictures that show what was found.",
     ),
+    _view("5.1", "data_dst view aligned results", _PLACE.data_dst_aligned),
+    _view("5.1", "data_dst view aligned_debug results", _PLACE.data_dst_aligned_debug),
+    *_services("5.2", "dst", _DST_FACES),
     Step(
         "6",
         "train Quick96",

@@ -17,7 +17,7 @@ from facelib.face_record import Polygon
 from facelib.face_type import FaceType
 from facelib.metadata import FaceMetadata, read_face, read_metadata, write_face
 from samplelib import pack
-from samplelib.faceset import open_faceset
+from samplelib.faceset import face_places, open_faceset
 from samplelib.pack import PACK_NAME, PackedFile, check_pack, open_pack, write_pack
 from samplelib.pack_index import INDEX_ARRAYS, packed_path
 from tests.painting import write_painted_faceset
@@ -75,6 +75,7 @@ def test_the_faceset_is_the_pack_and_says_what_lies_beside_it(faces: list[Path],
         def say(self, text: str) -> None:
             self.lines.append(text)
 
+    assert face_places(packed.parent) == ([sample.place for sample in open_pack(packed)], 3)
     faceset = open_faceset(packed.parent, Said())
     assert len(faceset) == 4
     assert "the 4 faces of faceset.h5 are used, and the 3 beside it are not" in Said.lines[0]

@@ -1,0 +1,5 @@
+@echo off
+rem 5.2) data_dst util faceset pack: Puts all faces into one file, which opens at once. Written by main.py steps --write.
+setlocal
+set "FACELOOM_SCRIPT=%~nx0"
+"%~dp0faceloom.bat" util --input-dir {workspace}/data_dst/aligned --pack-faceset %*
