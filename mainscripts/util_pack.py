@@ -11,6 +11,8 @@ so that the files are the faceset again; with `--delete-originals` the pack goes
 from __future__ import annotations
 
 import os
+import re
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -28,9 +30,11 @@ from samplelib.faceset import packed_places
 from samplelib.pack_index import packed_path
 from samplelib.sample import FacePlace
 
-FORMATS = {"faceloom": ("own", "h5"), "dfl": ("pak",)}
+FORMATS = {"faceloom": (), "dfl": ("pak",)}
 _PACK_NAMES = {"faceloom": pack.PACK_NAME, "dfl": legacy_pack.PACK_NAME}
 _UNPACKED = ".unpacked"
+_UNFINISHED = re.compile(r"\.[0-9a-f]{12}\.part\.(h5|pak)")
+_UNFINISHED_FOR_SECONDS = 600
 
 
 def pack_faceset(
@@ -56,6 +60,7 @@ def pack_faceset(
         PartialFailure: some files are no faces; each is named, none of them was touched.
     """
     finish_renames(folder)
+    _sweep(folder)
     path = folder / _PACK_NAMES[format]
     files = _files_to_pack(folder, person_dirs)
     present = [folder / name for name in _PACK_NAMES.values() if (folder / name).is_file()]
@@ -89,6 +94,13 @@ def pack_faceset(
         progress.say("Their files are still there; while the pack is in the folder, it is the faceset.")
     report_problems([(file.name, reason) for file, reason in problems], len(files), progress)
     return len(packed)
+
+
+def _sweep(folder: Path) -> None:
+    """Removes packs that a killed run left half written (core/files.py names them); young ones may be in use."""
+    for path in folder.iterdir():
+        if _UNFINISHED.fullmatch(path.name) and time.time() - path.stat().st_mtime > _UNFINISHED_FOR_SECONDS:
+            path.unlink()
 
 
 def _files_to_pack(folder: Path, person_dirs: bool) -> list[pack.PackedFile]:

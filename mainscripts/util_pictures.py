@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from core.errors import FaceLoomError, PartialFailure
+from core.errors import FaceLoomError, MissingInput, PartialFailure
 from core.files import move_to_trash
 from core.images import decode_png_mask, to_uint8, write_image
 from core.paths import Workspace, sibling
@@ -57,7 +57,11 @@ def export_masks(workspace: Workspace, folder: Path, size: int, soft: bool, prog
         soft: keeps the soft edges of applied masks; otherwise each pixel is 0 or 255.
 
     Returns:
-        How many masks were written. Faces with neither are counted and passed over. Errors as in `write_landmarks`.
+        How many masks were written. Faces with neither are counted and passed over.
+
+    Raises:
+        MissingInput: there are no faces, or none of them has a mask.
+        PartialFailure: some could not be drawn; each is named with its reason.
     """
 
     def draw(sample: Sample, target: Path) -> bool:
@@ -72,6 +76,11 @@ def export_masks(workspace: Workspace, folder: Path, size: int, soft: bool, prog
         return True
 
     written, without = _for_every_face(workspace, folder, "mask", "Writing masks", draw, progress)
+    if not written:
+        raise MissingInput(
+            f"None of the {without} faces in {folder} has an applied mask or polygons, so there is nothing to export.",
+            "Apply masks or draw polygons first.",
+        )
     if without:
         progress.say(f"{without} faces have neither an applied mask nor polygons and were passed over.")
     return written

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -83,6 +84,29 @@ def test_one_failure_and_nothing_is_merged(faces: Path) -> None:
     with pytest.raises(PartialFailure, match=r"of 4 faces could not be worked on: 4\.jpg"):
         run_resize(faces, merge_back=True)
     assert {name: data for name, data in content(faces).items() if name != "4.jpg"} == whole
+
+
+def test_a_stop_in_the_middle_of_merging_back_loses_no_face(faces: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stopped after one of three faces: undo brings every old one back, and the new ones are all still there."""
+    before = content(faces)
+    real, moved = os.replace, list[Path]()
+
+    def stopping(source: Path, target: Path) -> None:
+        if Path(target).parent == faces and Path(source).parent != faces:
+            if moved:
+                raise KeyboardInterrupt
+            moved.append(target)
+        real(source, target)
+
+    monkeypatch.setattr("mainscripts.facesettool.os.replace", stopping)
+    with pytest.raises(KeyboardInterrupt):
+        run_resize(faces, image_size=128, merge_back=True)
+    monkeypatch.undo()
+    assert len(content(faces)) == 1
+    undo(Workspace(faces.parent), UndoOptions(), SILENT)
+    assert content(faces) == before
+    assert len(content(faces.with_name("faces_resized"))) == 2
+    assert len(list((faces.parent / "trash").rglob("*.jpg"))) == 1
 
 
 def test_a_wider_type_comes_whole_from_the_frames(faces: Path) -> None:

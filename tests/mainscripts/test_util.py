@@ -97,6 +97,19 @@ def test_without_a_switch_there_is_nothing_to_do(tmp_path: Path) -> None:
         run(Workspace(tmp_path), UtilOptions(input_dir=tmp_path), SILENT)
 
 
+def test_several_switches_are_done_in_their_order(tmp_path: Path) -> None:
+    """Records are saved before the faces are packed and put away, whatever order the switches were typed in."""
+    folder = tmp_path / "faces"
+    folder.mkdir()
+    shutil.copyfile(FACE, folder / "1_0.jpg")
+    options = UtilOptions.of(
+        input_dir=folder, pack_faceset=True, delete_originals=True, save_faceset_metadata=True, export_faceset_mask=True
+    )
+    assert run(Workspace(tmp_path), options, SILENT).faces == 1
+    assert {p.name for p in folder.iterdir()} == {"faceset.h5", "faceset_metadata.jsonl"}
+    assert [p.name for p in (tmp_path / "faces_mask").iterdir()] == ["1_0_mask.png"]
+
+
 def test_standard_output_of_the_command_is_json_and_nothing_else(faces: Path) -> None:
     done = subprocess.run(
         [sys.executable, str(REPOSITORY / "main.py"), "util", "--input-dir", str(faces), "--print-metadata"],

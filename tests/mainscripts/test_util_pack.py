@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -94,6 +95,25 @@ def test_a_failed_packing_leaves_the_earlier_pack(faces: Path, monkeypatch: pyte
         util(faces, pack_faceset=True, overwrite=True, delete_originals=True)
     assert (faces / "faceset.h5").read_bytes() == before
     assert len(files(faces)) == 4
+
+
+def test_a_stop_while_packing_leaves_no_pack_and_no_rubbish(faces: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = files(faces)
+
+    def stopped(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(util_pack.pack, "_verify", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        util(faces, pack_faceset=True, delete_originals=True)
+    monkeypatch.undo()
+    assert {p.name for p in faces.iterdir()} == set(before)
+    killed, young = faces / ".0123456789ab.part.h5", faces / ".ba9876543210.part.h5"
+    for path in (killed, young):  # what a kill leaves; the young one may be another program's work
+        path.write_bytes(b"half")
+    os.utime(killed, (1, 1))
+    util(faces, pack_faceset=True)
+    assert (killed.exists(), young.exists()) == (False, True)
 
 
 def test_unpacking_overwrites_nothing_that_differs(faces: Path) -> None:

@@ -77,6 +77,12 @@ def test_polygons_are_drawn_and_faces_with_neither_are_counted(faces: Path, caps
     assert int((mask > 0).sum()) == 71 * 71 - 21 * 21  # borders included, by hand
 
 
+def test_no_mask_at_all_is_no_success(tmp_path: Path) -> None:
+    write_painted_faceset(tmp_path / "faces", 2, side=64)
+    with pytest.raises(MissingInput, match=r"None of the 2 faces .* has an applied mask or polygons"):
+        util(tmp_path / "faces", export_faceset_mask=True)
+
+
 def test_what_cannot_be_read_is_named_and_the_rest_is_done(faces: Path) -> None:
     (faces / "4_0.jpg").write_text("a text")
     with pytest.raises(PartialFailure, match=r"1 of 4 faces could not be worked on: 4_0\.jpg"):

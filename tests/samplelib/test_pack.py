@@ -17,9 +17,11 @@ from facelib.face_record import Polygon
 from facelib.face_type import FaceType
 from facelib.metadata import FaceMetadata, read_face, read_metadata, write_face
 from samplelib import pack
+from samplelib.face_cache import FaceNeeds, prepare_face
 from samplelib.faceset import face_places, open_faceset
 from samplelib.pack import PACK_NAME, PackedFile, check_pack, open_pack, write_pack
 from samplelib.pack_index import INDEX_ARRAYS, packed_path
+from samplelib.sample import open_sample
 from tests.painting import write_painted_faceset
 
 
@@ -87,6 +89,18 @@ def test_the_faceset_is_the_pack_and_says_what_lies_beside_it(faces: list[Path],
         path.unlink()
     with pytest.raises(BrokenFile):
         open_faceset(packed.parent)
+
+
+def test_training_sees_the_same_faces(faces: list[Path], tmp_path: Path) -> None:
+    """A worker that prepares faces for a model opens them by their place in the pack."""
+    path = tmp_path / PACK_NAME
+    write_pack(path, [PackedFile(face, face.name) for face in faces[:3]])
+    needs = FaceNeeds(64, FaceType.FULL, eyes_mouth=True)
+    for packed, loose in zip(open_pack(path), faces, strict=False):
+        first, second = (prepare_face(open_sample(place), needs) for place in (packed.place, loose))
+        assert np.array_equal(first.image, second.image)
+        assert np.array_equal(first.masks, second.masks)
+        assert np.array_equal(first.working_to_face, second.working_to_face)
 
 
 def test_what_is_no_face_is_left_out_and_named(tmp_path: Path, faces: list[Path]) -> None:
