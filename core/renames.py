@@ -114,7 +114,11 @@ def rename_with_undo(
     _check(folder, changed, gone={path.name for path in put_away if path.parent == folder})
     if not changed and not put_away:
         return None
-    remembered = {"folder": os.path.abspath(folder), "names": [[old, new] for old, new in changed.items()]}
+    remembered = {
+        "folder": os.path.abspath(folder),
+        "names": [[old, new] for old, new in changed.items()],
+        "inodes": [(folder / old).stat().st_ino for old in changed],
+    }
     box = move_to_trash(trash, put_away, reason, renames=remembered)
     rename_all(folder, changed)
     return box
@@ -148,15 +152,32 @@ def _undo_renames(renames: Mapping[str, Any]) -> list[Path]:
     folder = Path(renames["folder"])
     if not folder.is_dir():
         return []
-    finish_renames(folder)
+    finished = finish_renames(folder)
     present = set(os.listdir(folder))
-    back = {new: old for old, new in renames["names"] if new in present}
+    back = {new: old for old, new in _still_renamed(folder, renames, present)}
     back = {new: old for new, old in back.items() if old not in present or old in back}
     while blocked := [new for new, old in back.items() if old in present and old not in back]:
         for new in blocked:
             del back[new]
+    if finished and not back:  # it was an undo that had been interrupted
+        return [folder / old for old, _ in renames["names"] if old in present]
     rename_all(folder, back)
     return [folder / old for old in back.values()]
+
+
+def _still_renamed(folder: Path, renames: Mapping[str, Any], present: set[str]) -> list[tuple[str, str]]:
+    """Old and new name of the files that have the new one. Where a kill came before the renaming began, or after it
+    was undone, such a name may belong to another file of the same renaming; that one is left alone."""
+    names = [(str(old), str(new)) for old, new in renames["names"]]
+    inodes = renames.get("inodes") or [None] * len(names)
+    known = {*inodes, None}
+    kept = []
+    for (old, new), inode in zip(names, inodes, strict=True):
+        if new in present:
+            found = (folder / new).stat().st_ino
+            if found == inode or found not in known:  # the same file, or one that was written anew since
+                kept.append((old, new))
+    return kept
 
 
 def _check(folder: Path, changed: Mapping[str, str], gone: set[str] | None = None) -> None:

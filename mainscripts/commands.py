@@ -62,6 +62,7 @@ COMMANDS: tuple[Command, ...] = (
         "video_from_sequence",
     ),
     Command("extract", "mainscripts.extract", "ExtractOptions", "Finds the faces in pictures and cuts them out."),
+    Command("sort", "mainscripts.sort", "SortOptions", "Puts faces into a new order, or keeps the best of them."),
     Command("train", "mainscripts.train", "TrainOptions", "Trains a model on two facesets."),
     Command("merge", "mainscripts.merge", "MergeOptions", "Puts the learned face onto every frame."),
     Command("util", "mainscripts.util", "UtilOptions", "Works on a folder of faces.", prints=("print_metadata",)),

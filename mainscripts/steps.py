@@ -153,6 +153,12 @@ STEPS: tuple[Step, ...] = (
         "Finds and cuts out the faces of the source. Look through them and delete what is not the person.",
     ),
     _view("4.1", "data_src view aligned result", _PLACE.data_src_aligned),
+    Step(
+        "4.2",
+        "data_src sort",
+        (_words(f"sort --input-dir {_SRC_FACES}"),),
+        "Puts the source's faces into a new order: blurred ones, strangers and doubles come together.",
+    ),
     *_services("4.2", "src", _SRC_FACES),
     Step(
         "5",
@@ -162,6 +168,12 @@ STEPS: tuple[Step, ...] = (
     ),
     _view("5.1", "data_dst view aligned results", _PLACE.data_dst_aligned),
     _view("5.1", "data_dst view aligned_debug results", _PLACE.data_dst_aligned_debug),
+    Step(
+        "5.2",
+        "data_dst sort",
+        (_words(f"sort --input-dir {_DST_FACES}"),),
+        "The same for the destination.",
+    ),
     *_services("5.2", "dst", _DST_FACES),
     Step(
         "6",

@@ -19,10 +19,13 @@ from core.options import Options, option
 from core.paths import FACE_EXTENSIONS, Workspace
 from core.progress import Progress
 from core.renames import undo_newest
+from mainscripts.journal_names import follow_folder
 from mainscripts.workspace_state import WorkspaceState, look_at, next_step, table
 
 KEEP = ".gitkeep"
 """Holds an empty folder of the skeleton in git."""
+
+_NAMED = 20
 
 
 def skeleton(workspace: Workspace) -> list[Path]:
@@ -149,8 +152,12 @@ def undo(workspace: Workspace, options: UndoOptions, progress: Progress) -> list
         restored = undo_newest(workspace.trash)
     finally:
         make_skeleton(workspace)
-    for path in restored:
+    for path in restored[:_NAMED]:
         progress.say(f"Back: {path}")
+    if len(restored) > _NAMED:
+        progress.say(f"and {len(restored) - _NAMED:,} more.")
+    for folder in {path.parent for path in restored}:
+        follow_folder(folder)
     if not restored:
         raise MissingInput(
             "Nothing could be brought back: newer files lie in every place.",
