@@ -22,12 +22,14 @@ from core.options import REQUIRED, Options, option
 from core.paths import FACE_EXTENSIONS, Workspace
 from core.progress import Progress
 from core.renames import finish_renames, rename_with_undo
+from facelib.legacy_pack import PACK_NAME as LEGACY_PACK_NAME
 from mainscripts.journal_names import follow_names
 from mainscripts.sort_best import yaw_bins
 from mainscripts.sort_duplicates import near_duplicates
 from mainscripts.sort_keys import DEFAULT, METHODS, Arrangement, SortSettings, arrange_by, find_methods, groups_of
 from mainscripts.sort_table import FaceTable, load_table, take_rows
 from samplelib.face_features import RECORD, THUMBNAIL
+from samplelib.pack import PACK_NAME
 
 ORDER_NAME = "order.txt"
 _NAMED = 20
@@ -148,6 +150,12 @@ def run(workspace: Workspace, options: SortOptions, progress: Progress) -> SortR
     for name in list(unread)[:_NAMED]:
         console.warn(f"{name}: {unread[name]} It keeps its name.")
     if len(table) == 0:
+        for name in (PACK_NAME, LEGACY_PACK_NAME):
+            if (folder / name).is_file():
+                raise MissingInput(
+                    f"The faces of {folder} are packed in {name}, and there are no loose ones to sort.",
+                    "Unpack them first: util --unpack-faceset.",
+                )
         raise MissingInput(
             f"There is no face to sort in {folder} ({len(paths):,} files looked at).",
             "Extract faces first (step 4 or 5), or check the path.",

@@ -2,10 +2,10 @@
 
 A chain goes from face to face, each time to the nearest one not used yet (or the farthest). Up to a few thousand faces
 it is exact. Beyond, the faces lie in cells: boxes in the space of their main components, halved until each holds about
-a hundred. A step looks into the cells whose boxes are nearest to the present face, nearest first, and stops as soon as
-no other box can hold anything nearer, at the latest after a fixed number of cells. Used faces leave their cells; when
-half of all are used, cells are made anew. Every distance that decides is the real one: what is given up is only that,
-when a step ends at the limit, a nearer face may lie in a box not opened. benchmarks/sort.py measures what that costs.
+a hundred. A step looks, among the cells beside the one it stands in, into those whose boxes are nearest to the present
+face, nearest first, and stops as soon as none of the others can hold anything nearer, at the latest after ten. Used
+faces leave their cells; when half of all are used, cells are made anew. Every distance that decides is the real one:
+what is given up is only that a nearer face may lie in a box not opened. benchmarks/sort.py measures what that costs.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
 from core.progress import SILENT, Progress
 
@@ -26,6 +27,7 @@ _COMPONENTS = 12
 _COMPONENTS_FROM = 4096  # faces the main components are worked out from
 _MOST_CELLS = 10
 _MOST_CELLS_FAR = 4
+_NEAR = 64  # cells beside a cell
 _ADVANCE = 512
 _REFERENCES = 8192
 _SUMS_EXACT_UP_TO = 12000
@@ -132,6 +134,12 @@ class _Cells:
         self._low = np.stack([places[piece].min(axis=0) for piece in pieces])
         self._high = np.stack([places[piece].max(axis=0) for piece in pieces])
         self.built_with = self.live = len(unused)
+        middles = (self._low + self._high) / 2
+        near = min(_NEAR, len(pieces))
+        # Cells beside each cell; a step looks among those beside the cell it stands in.
+        self._beside = None if flat else cKDTree(middles).query(middles, near)[1].reshape(len(pieces), near)
+        self._everywhere = np.arange(len(pieces))
+        self._here = -1
 
     def unused(self) -> NDArray[np.int64]:
         """The faces that are left, in the order of their numbers."""
@@ -140,19 +148,10 @@ class _Cells:
 
     def take(self, point: NDArray, place: NDArray, metric: Metric, farthest: bool) -> int:
         """Takes out the nearest (or farthest) face and returns its number."""
-        if len(self._starts) == 1:
-            cells, bounds = [0], np.zeros(1)
-        elif farthest:
-            reach = np.maximum(np.abs(place - self._low), np.abs(place - self._high))
-            bounds = -np.einsum("nd,nd->n", reach, reach)
-            cells = _smallest(bounds, _MOST_CELLS_FAR)
-        else:
-            gap = np.maximum(np.maximum(self._low - place, place - self._high), 0)
-            bounds = np.sqrt(np.einsum("nd,nd->n", gap, gap)) * metric.least
-            cells = _smallest(bounds, _MOST_CELLS)
+        cells, bounds = self._cells_to_open(place, metric, farthest)
         best, best_cell, best_row = np.inf, -1, -1
-        for cell in cells:
-            if not farthest and bounds[cell] >= best:
+        for cell, bound in zip(cells, bounds, strict=True):
+            if bound >= best and not farthest:
                 break
             start = self._starts[cell]
             distances = metric.distances(self._points[start : start + self._lengths[cell]], point)
@@ -162,26 +161,40 @@ class _Cells:
                 best, best_cell, best_row = distance, cell, int(start) + row
         return self._remove(best_cell, best_row)
 
+    def _cells_to_open(self, place: NDArray, metric: Metric, farthest: bool) -> tuple[list[int], list[float]]:
+        """Cells that hold faces, the most promising first, and what no face in them can be nearer than."""
+        if self._beside is None:
+            return [0], [0.0]
+        if farthest:
+            cells = self._everywhere[self._lengths > 0]
+            reach = np.maximum(np.abs(place - self._low[cells]), np.abs(place - self._high[cells]))
+            bounds, most = -np.einsum("nd,nd->n", reach, reach), _MOST_CELLS_FAR
+        else:
+            cells = self._beside[self._here] if self._here >= 0 else self._everywhere
+            cells = cells[self._lengths[cells] > 0]
+            if len(cells) < _MOST_CELLS:
+                cells = self._everywhere[self._lengths > 0]
+            gap = np.maximum(np.maximum(self._low[cells] - place, place - self._high[cells]), 0)
+            bounds, most = np.sqrt(np.einsum("nd,nd->n", gap, gap)) * metric.least, _MOST_CELLS
+        chosen = _smallest(bounds, most)
+        return cells[chosen].tolist(), bounds[chosen].tolist()
+
     def _remove(self, cell: int, row: int) -> int:
         taken = int(self._ids[row])
         last = self._starts[cell] + self._lengths[cell] - 1
         self._ids[row], self._points[row] = self._ids[last], self._points[last]
         self._lengths[cell] -= 1
         self.live -= 1
-        if self._lengths[cell] == 0 and len(self._starts) > 1:
-            for name in ("_starts", "_lengths", "_low", "_high"):
-                array = getattr(self, name)
-                array[cell] = array[-1]
-                setattr(self, name, array[:-1])
+        self._here = cell
         return taken
 
 
-def _smallest(values: NDArray, count: int) -> list[int]:
+def _smallest(values: NDArray, count: int) -> NDArray[np.int64]:
     """The places of the `count` smallest values, smallest first."""
     if len(values) > count:
         chosen = np.argpartition(values, count)[:count]
-        return chosen[np.argsort(values[chosen], kind="stable")].tolist()
-    return np.argsort(values, kind="stable").tolist()
+        return chosen[np.argsort(values[chosen], kind="stable")]
+    return np.argsort(values, kind="stable")
 
 
 def _halved(places: NDArray, rows: NDArray[np.int64]) -> list[NDArray[np.int64]]:

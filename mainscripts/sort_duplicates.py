@@ -43,11 +43,12 @@ def _within(
 ) -> NDArray[np.int64]:
     """Rows within `limit` of a better row that stays. Sums over squares of pixels, divided by the root of how many
     these are, are never farther apart than the pictures, nor are the main components of these sums; so whoever is near
-    is among those found in a tree of them, and is then compared in full."""
+    is among those found in a tree of them, then among those whose sums are near, and is then compared in full."""
     flat = pixels.reshape(len(pixels), -1)
     cells = THUMBNAIL_SIDE // _POOLED
     means = pixels.reshape(len(pixels), cells, _POOLED, cells, _POOLED, 3).mean(axis=(2, 4), dtype=np.float32)
-    places = main_components(_POOLED * means.reshape(len(pixels), -1), _COMPONENTS)
+    sums = _POOLED * means.reshape(len(pixels), -1)
+    places = main_components(sums, _COMPONENTS)
     radius = limit * np.sqrt(flat.shape[1])
     tree = cKDTree(places)
     goes = np.zeros(len(flat), bool)
@@ -56,9 +57,14 @@ def _within(
             if not goes[row]:
                 near = np.array(tree.query_ball_point(places[row], radius * (1 + 1e-5)), np.int64)
                 near = near[~goes[near] & (near != row)]
+                near = near[_lengths(sums[near] - sums[row]) <= radius * (1 + 1e-5)]
                 apart = flat[near].astype(np.float32) - flat[row].astype(np.float32)
-                goes[near[np.sqrt((apart * apart).sum(axis=1)) <= radius]] = True
+                goes[near[_lengths(apart) <= radius]] = True
             if n % _ADVANCE == 0:
                 task.advance(_ADVANCE)
         task.advance(len(flat) % _ADVANCE)
     return np.flatnonzero(goes)
+
+
+def _lengths(rows: NDArray) -> NDArray:
+    return np.sqrt(np.einsum("nd,nd->n", rows, rows))

@@ -167,6 +167,15 @@ def test_without_faces_it_says_so(place: Workspace, missing: str) -> None:
         sort(place, folder)
 
 
+@pytest.mark.parametrize("pack", ["faceset.h5", "faceset.pak"])
+def test_packed_faces_are_to_be_unpacked_first(place: Workspace, pack: str) -> None:
+    folder = place.data_src_aligned
+    folder.mkdir(parents=True)
+    (folder / pack).write_bytes(b"packed")
+    with pytest.raises(MissingInput, match=f"packed in {pack}.*--unpack-faceset"):
+        sort(place, folder)
+
+
 def test_a_wrong_way_is_refused_before_anything_is_measured(place: Workspace, faces: Path) -> None:
     with pytest.raises(BadOption, match="Received: sharpest"):
         sort(place, faces, "sharpest")
