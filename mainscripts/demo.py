@@ -70,7 +70,7 @@ class Recipe:
     iterations: int
 
 
-FULL = Recipe(src_frames=120, dst_frames=96, rate=Fraction(24000, 1001), training_seconds=420, iterations=6000)
+FULL = Recipe(src_frames=120, dst_frames=96, rate=Fraction(24000, 1001), training_seconds=480, iterations=6000)
 QUICK = Recipe(src_frames=24, dst_frames=16, rate=Fraction(24000, 1001), training_seconds=35, iterations=120)
 _SRC_SEED, _DST_SEED, _TRAINING_SEED = 11, 22, 33
 _ALL_PARTS = ("encoder", "inter", "decoder_src", "decoder_dst", "optimizer")
@@ -242,6 +242,7 @@ def _train_options(recipe: Recipe, place: Workspace, seconds: float) -> train.Tr
         save_every="90s",
         target_iteration=recipe.iterations,
         precision="bf16" if _has_bfloat16() else "fp32",
+        size="small",
         preview_every=0,
         seed=_TRAINING_SEED,
     )
@@ -308,7 +309,7 @@ def draw_picture(place: Workspace) -> np.ndarray:
     title = "FaceLoom demo"
     history = checkpoint.state.history if checkpoint else LossHistory()
     if len(history):
-        title += f": Quick96, {len(history):,} iterations"
+        title += f": Quick96 (small), {len(history):,} iterations"
     sheet = draw_sheet([(name, np.stack(pictures)) for name, pictures in columns.items()], title)
     chart = draw_loss_chart(history, "Loss per iteration")
     height = round(chart.shape[0] * sheet.shape[1] / chart.shape[1])

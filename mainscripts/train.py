@@ -82,6 +82,13 @@ class TrainOptions(Options):
     batch_size: int | None = option(
         None, "Batch size", low=1, high=256, ask=False, help="Faces per side and step. Kept with the model; else 4."
     )
+    size: str | None = option(
+        None,
+        "Network size",
+        choices=("full", "small"),
+        ask=False,
+        help="Of a new model, kept with it; else full. small: about three times as fast, with less detail.",
+    )
     target_iteration: int = option(0, "Target iteration", low=0, ask=False, help="Save and stop there. 0: train on.")
     stop_after: str | None = option(None, "Stop after", ask=False, help="Save and stop after 90s, 30m, 8h or 1h30m.")
     save_every: str = option("25m", "Save every", ask=False, help="Time between saves, as 90s, 25m or 1h.")
@@ -246,12 +253,16 @@ def _folder(workspace: Workspace, options: TrainOptions) -> Path:
 def _settled_seed(options: TrainOptions, saved: int | None) -> int:
     if saved is None:
         return options.seed if options.seed is not None else secrets.randbits(63)
-    if options.seed is not None and options.seed != saved:
-        raise BadOption(
-            f"The seed of this model is {saved} and stays. Received: {options.seed}.",
-            "Leave --seed out, or start a new model with --model-name.",
-        )
+    _require_kept("seed", saved, options.seed)
     return saved
+
+
+def _require_kept(name: str, saved: Any, given: Any) -> None:
+    if given is not None and given != saved:
+        raise BadOption(
+            f"The {name} of this model is {saved} and stays. Received: {given}.",
+            f"Leave --{name} out, or start a new model with --model-name.",
+        )
 
 
 def _model_values(options: TrainOptions, saved: Mapping[str, Any]) -> dict[str, Any]:
@@ -259,6 +270,10 @@ def _model_values(options: TrainOptions, saved: Mapping[str, Any]) -> dict[str, 
     values = known_values(options.model, saved)
     if options.batch_size is not None:
         values["batch_size"] = options.batch_size
+    if saved:
+        _require_kept("size", values.get("size", "full"), options.size)
+    elif options.size is not None:
+        values["size"] = options.size
     return values
 
 

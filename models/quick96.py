@@ -28,9 +28,10 @@ from samplelib.augmentation import SampleSettings
 if TYPE_CHECKING:
     from samplelib.batches import FaceBatch, TrainingBatch
 
-__all__ = ["DIMS", "Quick96", "Quick96Options"]
+__all__ = ["DIMS", "SIZES", "Quick96", "Quick96Options"]
 
 DIMS = Dims(resolution=96, ae=128, e=64, d=64, d_mask=16)
+SIZES = {"full": DIMS, "small": Dims(resolution=96, ae=128, e=32, d=32, d_mask=16)}
 OPTIMIZER = OptimizerSettings(learning_rate=2e-4, keep_probability=0.3)
 PRECISIONS = {"fp32": "float32", "bf16": "mixed_bfloat16"}
 LARGEST_FORWARD = 16  # faces per forward pass; more than that is split
@@ -48,7 +49,7 @@ class Quick96(SwapModel):
         device: str = "auto",
         precision: str = "fp32",
         seed: int = 0,
-        dims: Dims = DIMS,
+        dims: Dims | None = None,
     ) -> None:
         """Builds the networks with weights drawn from the seed; nothing is compiled before it is first used.
 
@@ -57,11 +58,12 @@ class Quick96(SwapModel):
             device: see `core.nn.device.choose_devices`.
             precision: "fp32", or "bf16" for convolutions in bfloat16 (weights and everything delicate stay float32).
             seed: of the first weights and of learning-rate dropout.
-            dims: other sizes than Quick96's, for tests and demonstrations.
+            dims: other sizes than `options.size` says, for tests.
         """
         if precision not in PRECISIONS:
             raise BadOption(f"The precision is one of {', '.join(PRECISIONS)}. Received: {precision}.")
         options = options or Quick96Options()
+        dims = dims or SIZES[options.size]
         self.devices = choose_devices(device)
         self.batch_size = max(1, options.batch_size // len(self.devices)) * len(self.devices)
         self.precision = precision

@@ -96,6 +96,14 @@ def test_the_seed_of_a_model_stays(faces: Path, tmp_path: Path, built: list[dict
         train(faces, tmp_path / "model", seed=12)
 
 
+def test_the_size_of_a_model_stays(faces: Path, tmp_path: Path, built: list[dict[str, Any]]) -> None:
+    train(faces, tmp_path / "model", size="small")
+    train(faces, tmp_path / "model", target_iteration=6)
+    assert [call["values"] for call in built] == [{"size": "small"}] * 2
+    with pytest.raises(BadOption, match=r"The size of this model is small and stays\. Received: full\."):
+        train(faces, tmp_path / "model", size="full")
+
+
 def test_which_model(faces: Path, tmp_path: Path, built: list[dict[str, Any]]) -> None:
     models = tmp_path / "model"
     train(faces, models, force_model_name="工作_1")

@@ -34,6 +34,18 @@ def shapes_batch(size: int = 2, seed: int = 0, resolution: int = 64) -> Training
     return TrainingBatch(side((200, 120, 60)), side((60, 120, 200)), 0)
 
 
+def test_small_has_half_the_width_of_full() -> None:
+    full, small = (Quick96(Quick96Options(size=size), device="cpu").export_state() for size in ("full", "small"))
+    name = "down1/downs_3/conv1/weight"
+    assert full["encoder"][name].shape == (5, 5, 256, 512)
+    assert small["encoder"][name].shape == (5, 5, 128, 256)
+    assert [sum(t.size for t in full[part].values()) for part in ("encoder", "inter", "decoder_src")] == [
+        4_306_560,  # the counts of spec models 2.9
+        3_098_368,
+        15_444_701,
+    ]
+
+
 @pytest.fixture(scope="module")
 def model() -> Quick96:
     """One compiled model for all tests here; `pristine` brings it back to its start."""
