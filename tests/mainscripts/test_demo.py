@@ -117,18 +117,17 @@ def test_a_folder_with_other_things_is_left_alone(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_the_whole_road(odd_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Demonstrate two portraits becoming a finished video, and that a second run does nothing twice."""
-    monkeypatch.setattr(demo, "QUICK", TINY)
+    """Demonstrate `demo --quick`: two portraits become a finished video, and a second run does nothing twice."""
     options = demo.DemoOptions.of(output=odd_folder / "demo", quick=True)
     place = demo.demo_workspace(options)
     report = demo.run(place, options, SILENT)
     assert report.iteration >= 1
     result, dst = probe_video(report.result).video, probe_video(place.root / "data_dst.mp4").video
-    assert (result.frames, result.rate, result.colors) == (3, TINY.rate, dst.colors)
+    assert (result.frames, result.rate, result.colors) == (demo.QUICK.dst_frames, demo.QUICK.rate, dst.colors)
     assert result.audio[0].packets == dst.audio[0].packets
     record = read_record(place.data_dst)
     assert record is not None
-    assert record.frames == 3
+    assert record.frames == demo.QUICK.dst_frames
     merged = read_image(place.data_dst_merged / "00002.png").astype(int)
     assert np.abs(merged - read_image(place.data_dst / "00002.png")).max() > 20  # there is another face on it
     assert read_image(report.picture).shape[1] > 4 * 192
