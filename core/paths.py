@@ -27,6 +27,9 @@ IMAGE_EXTENSIONS = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".bmp")
 FACE_EXTENSIONS = (".jpg", ".jpeg")
 """Pictures that can carry a face record (any case)."""
 
+EXTRACTION_JOURNAL = ".faceloom.jsonl"
+"""In a folder of faces: what became of every frame, and a second copy of every face's record."""
+
 VIDEO_EXTENSIONS = (
     *(".3gp", ".asf", ".avi", ".flv", ".gif", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4"),
     *(".mpeg", ".mpg", ".mts", ".mxf", ".ogv", ".ts", ".vob", ".webm", ".wmv"),

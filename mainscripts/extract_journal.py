@@ -8,7 +8,8 @@
     {"frame": "00002.png", "bytes": 0, "mtime_ns": 17..., "key": "1f0c...", "failed": "reason"}
 
 The last line about a frame counts. A face is written before its frame's line, so a crash at any moment leaves frames
-without a line, which are simply done again. The records serve anyone whose picture editor has stripped the JPEGs.
+without a line, which are simply done again. The records serve anyone whose picture editor has stripped the JPEGs
+(util_recover.py).
 """
 
 from __future__ import annotations
@@ -25,8 +26,9 @@ from typing import IO, Any
 
 from core.errors import BrokenFile
 from core.files import explain_os_error
+from core.paths import EXTRACTION_JOURNAL
 
-JOURNAL_NAME = ".faceloom.jsonl"
+JOURNAL_NAME = EXTRACTION_JOURNAL
 SCHEMA = "Extraction.1"
 _SECONDS_BETWEEN_SYNCS = 2.0
 

@@ -13,6 +13,8 @@ What else it does has a file of its own:
     --save-faceset-metadata, --restore-faceset-metadata                     util_backup.py
     --pack-faceset, --unpack-faceset                                        util_pack.py
     --export-dfl, --import-dfl                                              util_dfl.py
+    --recover-records                                                       util_recover.py
+    --report                                                                util_report.py
 """
 
 import json
@@ -31,6 +33,8 @@ from mainscripts.util_dfl import export_dfl, import_dfl
 from mainscripts.util_names import recover_names
 from mainscripts.util_pack import FORMATS, pack_faceset, unpack_faceset
 from mainscripts.util_pictures import export_masks, write_landmarks
+from mainscripts.util_recover import recover_records
+from mainscripts.util_report import write_report
 from samplelib.faceset import face_places
 from samplelib.sample import open_sample
 
@@ -122,6 +126,27 @@ class UtilOptions(Options):
     output_dir: Path | None = option(
         None, "Folder to write to", ask=False, help="A new folder. Else the input folder's name with _dfl or _faceloom."
     )
+    recover_records: bool = option(
+        False,
+        "Recover records",
+        ask=False,
+        help="Gives faces that an editor stripped their records back, from the extraction's journal, by name or looks.",
+    )
+    report: bool = option(
+        False,
+        "Report",
+        ask=False,
+        help="Judges the faceset on one page with pictures: what is doubtful, missing, blurred, twice. Also as JSON.",
+    )
+    against: Path | None = option(
+        None,
+        "Faceset to hold the report against",
+        ask=False,
+        help="Else the other side of the workspace the folder belongs to.",
+    )
+    output: Path | None = option(
+        None, "Page of the report", ask=False, help="An .html file. Else <folder>_report.html beside the folder."
+    )
 
 
 @dataclass(frozen=True)
@@ -200,6 +225,10 @@ _WORK: dict[str, Callable[[Workspace, UtilOptions, Progress], int]] = {
     ),
     "export_dfl": _export_dfl,
     "import_dfl": _import_dfl,
+    "recover_records": lambda workspace, options, progress: recover_records(workspace, options.input_dir, progress),
+    "report": lambda workspace, options, progress: write_report(
+        workspace, options.input_dir, options.against, options.output, progress
+    ).faces,
 }
 """Switch -> what it does, in the order in which several are done. Each returns how many faces it was about."""
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from core.errors import BrokenFile, FaceLoomError, MissingInput, NotAFace
 from core.files import list_images, natural_sorted
-from core.paths import FACE_EXTENSIONS
+from core.paths import EXTRACTION_JOURNAL, FACE_EXTENSIONS
 from core.progress import SILENT, Progress
 from core.renames import finish_renames
 from facelib.legacy import may_be_old_face
@@ -25,6 +25,7 @@ _READERS = 4
 _CHUNK = 64
 _NAMED = 5
 """How many of the unusable files an error lists."""
+_RECOVERABLE = "If it was a face of this folder: util --recover-records --input-dir <folder> gives it its record back."
 
 
 @dataclass(frozen=True, eq=False)
@@ -174,7 +175,9 @@ def _open_or_say_why(place: FacePlace) -> Sample | str:
     except BrokenFile as problem:
         return problem.why
     except NotAFace as problem:
-        return problem.what.removeprefix(f"{place.label}: ")
+        why = problem.what.removeprefix(f"{place.label}: ")
+        mirrored = not place.packed_name and (place.path.parent / EXTRACTION_JOURNAL).is_file()
+        return f"{why} {_RECOVERABLE}" if mirrored else why
 
 
 def tolerated_failures(count: int) -> int:
