@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import random
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -294,13 +295,37 @@ def test_other_files_are_named(packed: Path, tmp_path: Path) -> None:
     change(packed, lambda file: file.attrs.__setitem__("schema", "FaceLoom.Faceset.9"))
     with pytest.raises(BrokenFile, match="not a faceset packed by FaceLoom, or by a later version"):
         open_pack(packed)
+    change(packed, lambda file: file.attrs.__setitem__("schema", "FaceLoom.Faceset.1"))  # of variable length
+    with pytest.raises(BrokenFile, match="not a faceset packed by FaceLoom, or by a later version"):
+        open_pack(packed)
     packed.write_text("a text")
     with pytest.raises(BrokenFile, match="cannot be read"):
         open_pack(packed)
     with h5py.File(tmp_path / "x.h5", "w") as file:
-        file.attrs["schema"] = "FaceLoom.Faceset.1"
+        file.attrs["schema"] = np.bytes_("FaceLoom.Faceset.1")
     with pytest.raises(BrokenFile, match="the pack lacks"):
         open_pack(tmp_path / "x.h5")
+
+
+def test_damage_of_the_file_itself_is_refused_or_harmless(packed: Path, tmp_path: Path) -> None:
+    """Bytes outside the pictures are changed at random: a pack opens or is refused, at once and in words."""
+    data = packed.read_bytes()
+    with h5py.File(packed) as file:
+        begin = file["jpegs"].id.get_offset()
+        end = begin + len(file["jpegs"])
+    outside = [*range(begin), *range(end, len(data))]
+    rng = random.Random(7)
+    refused = 0
+    for _ in range(200):
+        damaged = bytearray(data)
+        for place in rng.sample(outside, rng.choice((1, 2, 4, 16))):
+            damaged[place] = rng.choice((0, 1, 128, 255, rng.randrange(256)))
+        (tmp_path / PACK_NAME).write_bytes(damaged)
+        try:
+            open_pack(tmp_path / PACK_NAME)
+        except BrokenFile:
+            refused += 1
+    assert refused > 100
 
 
 def test_a_name_becomes_a_path_below_the_folder(tmp_path: Path) -> None:
