@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from core import console
 from core.errors import (
+    BadOption,
     ConfirmationNeeded,
     FaceLoomError,
     MissingInput,
@@ -28,6 +30,7 @@ from core.paths import Workspace, sibling
 from core.progress import Progress
 from facelib.extraction import ExtractionSettings, suggest_side
 from facelib.face_type import FaceType
+from mainscripts.extract_central import BatchFinder, MakeBatchFinders, located, make_batch_finders
 from mainscripts.extract_journal import JOURNAL_NAME, Fingerprint, FrameEntry, Journal
 from mainscripts.extract_plan import few, list_faces, list_frames, name_ranges, plan_continue, plan_merge
 from mainscripts.extract_worker import (
@@ -87,19 +90,41 @@ class ExtractOptions(Options):
         90, "Jpeg quality", low=1, high=100, help="100 is nearly lossless, and nearly three times as large."
     )
     detector: str = option(
-        "face_mesh", "Detector", choices=("face_mesh",), ask=False, help="Who finds faces and their landmarks."
+        "face_mesh",
+        "Detector",
+        choices=("face_mesh", "s3fd"),
+        ask=False,
+        help="Who finds faces. s3fd needs S3FD.npy; `weights` says where to put it.",
+    )
+    landmarker: str = option(
+        "auto",
+        "Landmarker",
+        choices=("auto", "face_mesh", "2dfan", "3dfan"),
+        ask=False,
+        help="Who measures them. auto: face_mesh for face_mesh; for s3fd 3dfan (heads) or 2dfan (others). These need "
+        "3DFAN.npy and 2DFAN.npy; `weights` says where to put them.",
+    )
+    device: str = option(
+        "auto",
+        "Device",
+        ask=False,
+        help="What s3fd, 2dfan and 3dfan run on: auto, cpu, or GPU numbers like 0 or 0+1. face_mesh needs none.",
     )
     output_debug: bool = option(
         False, "Write debug images to <folder>_debug", help="Every frame with what was found drawn in."
     )
     accurate: bool = option(
-        True, "Accurate landmarks", ask=False, help="Looks at every face eight times: steadier, a little slower."
+        True,
+        "Accurate landmarks",
+        ask=False,
+        help="Looks at every face again, eight times (2dfan, 3dfan: five): steadier, a little slower.",
     )
     calibrated: bool = option(
         True,
         "Calibrated landmarks",
         ask=False,
-        help="Takes the difference between the mesh and the 68-point convention out (crops 0.9 % tighter).",
+        help="Takes the difference between the mesh and the 68-point convention out (crops 0.9 % tighter); for "
+        "landmarks by face_mesh.",
     )
     workers: int | None = option(
         None, "Number of workers", low=0, ask=False, help="Processes; empty: one per core, 8 at most; 0: no extra one."
@@ -131,16 +156,21 @@ class ExtractReport:
 
 
 def run(
-    workspace: Workspace, options: ExtractOptions, progress: Progress, make_finder: MakeFinder = make_face_mesh
+    workspace: Workspace,
+    options: ExtractOptions,
+    progress: Progress,
+    make_finder: MakeFinder = make_face_mesh,
+    make_batch: MakeBatchFinders = make_batch_finders,
 ) -> ExtractReport:
     """Extracts the faces of all frames that are not finished yet.
 
     Args:
         make_finder: another finder than the default one (module-level function; it is called in every process).
+        make_batch: makes what finds the faces, in this process, where a neural network is chosen.
 
     Raises:
         MissingInput: no frames, no networks, or no face in any frame.
-        BadOption: two frames share a stem, or the faces that are there were made with other settings.
+        BadOption: two frames share a stem, the faces that are there were made with other settings, or no such device.
         ConfirmationNeeded: `replace` without `yes` and without a terminal; `abort` with faces there.
         FaceLoomError: the disk is full or the folder cannot be written.
         PartialFailure: some frames could not be read; the others are done.
@@ -148,11 +178,15 @@ def run(
     frames = list_frames(options.input_dir)
     _check_existing(options)
     worker = _worker_settings(options, make_finder)
-    detector = make_finder(worker.choice).identity  # says at once, and in words, when the networks are missing
+    # Making the finders says at once, and in words, when networks are missing.
+    central = make_batch(worker.choice) if worker.choice.landmarker != "face_mesh" else ()
+    detector = central[0].identity if central else make_finder(worker.choice).identity
+    if central:
+        worker = replace(worker, make_finder=None, detector=detector)
     workers = min(_MOST_WORKERS, default_workers()) if options.workers is None else options.workers
     settings = _settings(options, detector)
     if options.image_size == "auto":
-        settings["side"] = _auto_side(options, settings, frames, worker, workers, progress)
+        settings["side"] = _auto_side(options, settings, frames, worker, central, workers, progress)
     worker = replace(worker, extraction=replace(worker.extraction, side=settings["side"]))
     report = ExtractReport(len(frames), side=settings["side"])
     if options.on_existing == "replace":
@@ -172,7 +206,7 @@ def run(
         progress.say(f"{len(plan.outdated)} faces of frames that have changed since were put into {report.trash}.")
     _sweep(options.output_dir)
     with journal:
-        _work(plan.tasks, journal, journal.use(settings), worker, workers, report, progress)
+        _work(plan.tasks, journal, journal.use(settings), worker, central, workers, report, progress)
     _tell(frames, journal, report, options, progress)
     return report
 
@@ -182,11 +216,28 @@ def _worker_settings(options: ExtractOptions, make_finder: MakeFinder) -> Worker
     face_type = FaceType(options.face_type)
     return WorkerSettings(
         make_finder=make_finder,
-        choice=FinderChoice(face_type, options.accurate, options.calibrated),
+        choice=FinderChoice(
+            face_type, options.accurate, options.calibrated, options.detector, _landmarker(options), options.device
+        ),
         extraction=ExtractionSettings(face_type, 0, options.max_faces_from_image, options.jpeg_quality),
         output=options.output_dir,
         debug=_debug_folder(options) if options.output_debug else None,
     )
+
+
+def _landmarker(options: ExtractOptions) -> str:
+    """Who measures the landmarks: what `auto` means. BadOption: the mesh with boxes it cannot work from."""
+    if options.landmarker == "face_mesh" and options.detector != "face_mesh":
+        raise BadOption(
+            f"face_mesh measures only faces that face_mesh has found. Received: --detector {options.detector} "
+            "--landmarker face_mesh.",
+            "Leave one of the two out.",
+        )
+    if options.landmarker != "auto":
+        return options.landmarker
+    if options.detector == "face_mesh":
+        return "face_mesh"
+    return "3dfan" if options.face_type == FaceType.HEAD.value else "2dfan"
 
 
 def _debug_folder(options: ExtractOptions) -> Path:
@@ -235,6 +286,7 @@ def _auto_side(
     settings: dict[str, Any],
     frames: list[Path],
     worker: WorkerSettings,
+    central: Sequence[BatchFinder],
     workers: int,
     progress: Progress,
 ) -> int:
@@ -244,11 +296,11 @@ def _auto_side(
             if {**earlier, "side": "auto"} == settings:
                 return int(earlier["side"])
     count = min(_FRAMES_MEASURED, len(frames))
-    sample = [frames[n * len(frames) // count] for n in range(count)]
+    sample = [FrameTask(frames[n * len(frames) // count]) for n in range(count)]
     sides: list[float] = []
-    with progress.task("Measuring faces", total=count) as task:
+    with progress.task("Measuring faces", total=count) as task, closing(_ready_tasks(sample, central)) as ready:
         outcomes = map_ordered(
-            measure_frame, sample, workers=min(workers, count), initializer=start_process, initargs=(worker,)
+            measure_frame, ready, workers=min(workers, count), initializer=start_process, initargs=(worker,)
         )
         for outcome in outcomes:
             sides += outcome.value or []
@@ -263,6 +315,11 @@ def _auto_side(
     return side
 
 
+def _ready_tasks(tasks: Sequence[FrameTask], central: Sequence[BatchFinder]) -> Generator[FrameTask, None, None]:
+    """The tasks as the workers can do them: with their faces, where these are found in this process."""
+    return located(tasks, central) if central else (task for task in tasks)
+
+
 def _sweep(folder: Path) -> None:
     """Removes files that a killed run left half written (core/files.py names them); young ones may be in use."""
     for path in folder.glob(".*.part.jp*g") if folder.is_dir() else ():
@@ -275,16 +332,17 @@ def _work(
     journal: Journal,
     key: str,
     worker: WorkerSettings,
+    central: Sequence[BatchFinder],
     workers: int,
     report: ExtractReport,
     progress: Progress,
 ) -> None:
     if not tasks:
         return
-    with progress.task("Extracting faces", total=len(tasks)) as task:
+    with progress.task("Extracting faces", total=len(tasks)) as task, closing(_ready_tasks(tasks, central)) as ready:
         outcomes = map_ordered(
             extract_frame,
-            tasks,
+            ready,
             workers=min(workers, len(tasks)),
             initializer=start_process,
             initargs=(worker,),

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from core.errors import BrokenFile, FaceLoomError
 from core.images import read_image, to_uint8, write_image
@@ -16,6 +17,7 @@ from facelib.extraction import (
     ExtractedFace,
     ExtractionSettings,
     FaceFinder,
+    FoundFace,
     crop_side_pixels,
     draw_debug,
     extract_faces,
@@ -33,11 +35,20 @@ _SAME_UNION, _SAME_PART = 0.4, 0.75
 
 @dataclass(frozen=True)
 class FinderChoice:
-    """Which finder a process makes, and how."""
+    """Which finder is made, and how.
+
+    Attributes:
+        detector: "face_mesh" or "s3fd".
+        landmarker: "face_mesh", "2dfan" or "3dfan".
+        device: what the neural networks run on, as `core.nn.device.choose_devices` reads it; face_mesh needs none.
+    """
 
     face_type: FaceType
     accurate: bool
     calibrated: bool
+    detector: str = "face_mesh"
+    landmarker: str = "face_mesh"
+    device: str = "auto"
 
 
 def make_face_mesh(choice: FinderChoice) -> FaceFinder:
@@ -52,13 +63,19 @@ MakeFinder = Callable[[FinderChoice], FaceFinder]
 
 @dataclass(frozen=True)
 class WorkerSettings:
-    """What every frame of one run has in common."""
+    """What every frame of one run has in common.
 
-    make_finder: MakeFinder
+    Attributes:
+        make_finder: None where the tasks bring the faces that were found.
+        detector: identity of who found them then.
+    """
+
+    make_finder: MakeFinder | None
     choice: FinderChoice
     extraction: ExtractionSettings
     output: Path
     debug: Path | None
+    detector: str = ""
 
 
 @dataclass(frozen=True)
@@ -68,11 +85,15 @@ class FrameTask:
     Attributes:
         present: faces of this frame that are to be kept as they are.
         taken: numbers k of `<stem>_<k>.jpg` that are in use and must not be written.
+        found: the faces, largest first, where they were found elsewhere.
+        problem: why the frame could not be read there.
     """
 
     path: Path
     present: tuple[FaceEntry, ...] = ()
     taken: frozenset[int] = frozenset()
+    found: tuple[FoundFace, ...] = ()
+    problem: str = ""
 
 
 @dataclass(frozen=True)
@@ -92,7 +113,7 @@ class FrameResult:
 @dataclass
 class _Process:
     settings: WorkerSettings
-    finder: FaceFinder
+    finder: FaceFinder | None
 
 
 _process: _Process | None = None
@@ -103,7 +124,7 @@ def start_process(settings: WorkerSettings) -> None:
     global _process
     if multiprocessing.parent_process() is not None:
         cv2.setNumThreads(1)
-    _process = _Process(settings, settings.make_finder(settings.choice))
+    _process = _Process(settings, settings.make_finder(settings.choice) if settings.make_finder else None)
 
 
 def _ready() -> _Process:
@@ -111,13 +132,33 @@ def _ready() -> _Process:
     return _process
 
 
+@dataclass(frozen=True)
+class _Known:
+    """A finder that was told what there is."""
+
+    identity: str
+    faces: tuple[FoundFace, ...]
+
+    def find(self, frame: NDArray) -> list[FoundFace]:
+        return list(self.faces)
+
+
+def _finder_for(task: FrameTask) -> FaceFinder:
+    """Who knows the faces of this frame. FaceLoomError: it could not be read."""
+    process = _ready()
+    if task.problem:
+        raise FaceLoomError(task.problem)
+    return process.finder or _Known(process.settings.detector, task.found)
+
+
 def extract_frame(task: FrameTask) -> FrameResult:
     """Finds, cuts out and writes the faces of one frame. BrokenFile where the frame cannot be read."""
     process = _ready()
     settings = process.settings
+    finder = _finder_for(task)
     fingerprint = Fingerprint.of(task.path)
     frame = read_image(task.path)
-    faces = extract_faces(frame, task.path.name, process.finder, settings.extraction)
+    faces = extract_faces(frame, task.path.name, finder, settings.extraction)
     new = [face for face in faces if not _is_present(face, task.present)]
     try:
         entries = _write_faces(task, new, settings.output)
@@ -146,11 +187,10 @@ def _write_faces(task: FrameTask, faces: list[ExtractedFace], output: Path) -> l
     return entries
 
 
-def measure_frame(path: Path) -> list[float]:
+def measure_frame(task: FrameTask) -> list[float]:
     """Crop sides, in frame pixels, of the faces of one frame: for `--image-size auto`."""
-    process = _ready()
-    extraction = process.settings.extraction
-    found = process.finder.find(to_uint8(read_image(path)))
+    extraction = _ready().settings.extraction
+    found = _finder_for(task).find(to_uint8(read_image(task.path)))
     if extraction.max_faces > 0:
         found = found[: extraction.max_faces]
     return [crop_side_pixels(face.landmarks, extraction.face_type) for face in found]

@@ -9,6 +9,9 @@ Two more face networks of the archive were tried (2026-11) and left out. `face_l
 that LiteRT does not bring, so it cannot be run. `iris_landmark` can; as a second opinion on the outlines of the eyes it
 put the inner corners off on the shared clips (by eye, a sixth of the eye's width), worse than the mesh itself.
 
+Four larger networks of an older tool are optional. FaceLoom neither brings nor fetches them: whoever wants them puts
+the files into `_internal/weights`, where each is recognized by its git blob id.
+
 Nothing is fetched unasked: `weights --fetch` does it (the launcher calls it once); everybody else gets a sentence.
 """
 
@@ -92,6 +95,37 @@ FILES = (FULL_RANGE, SHORT_RANGE, FACE_MESH, LICENSE_NOTICE)
 """Everything `weights --fetch` brings, the notice included."""
 
 
+@dataclass(frozen=True)
+class OptionalFile:
+    """One network of an older tool, which the user may supply.
+
+    Attributes:
+        name: file name in the weights folder.
+        git_blob: id of its content as git gives it: SHA-1 of "blob <bytes>", a zero byte, and the content.
+        purpose: what it is for, in a few words.
+    """
+
+    name: str
+    git_blob: str
+    purpose: str
+
+
+OPTIONAL_ORIGIN = "github.com/iperov/DeepFaceLab at commit 46fc2397c582b9fc375a023418257924112e292b, folder facelib"
+S3FD = OptionalFile("S3FD.npy", "66c054f251f50f132eba2aba06d032cc444343cd", "finds faces: extract --detector s3fd")
+FAN_2D = OptionalFile(
+    "2DFAN.npy", "ba55f153cd5e526299a38998fb2f69f530cc29fb", "68 landmarks: extract --landmarker 2dfan"
+)
+FAN_3D = OptionalFile(
+    "3DFAN.npy", "b96bcd20d888a505ab85ca3f0e8b2952d74be30b", "68 landmarks, deep jaw: extract --landmarker 3dfan"
+)
+FACE_ENHANCER = OptionalFile(
+    "FaceEnhancer.npy", "1890f42aa9d082cbf51356ee04d0529dd70773a1", "makes faces crisper and larger"
+)
+
+OPTIONAL_FILES = (S3FD, FAN_2D, FAN_3D, FACE_ENHANCER)
+"""Networks that FaceLoom uses when they are there."""
+
+
 class State(Enum):
     """What is on the disk of one file."""
 
@@ -128,6 +162,45 @@ def read_weights(file: WeightFile) -> bytes:
         raise BrokenFile(path, f"cannot be read ({problem.strerror}).", FETCH_REMEDY) from problem
     if not _is_intact(data, file):
         raise BrokenFile(path, "the network is damaged (its SHA-256 is not the recorded one).", FETCH_REMEDY)
+    return data
+
+
+def optional_state(file: OptionalFile) -> State:
+    """Compares the stored file with its git blob id."""
+    path = weights_folder() / file.name
+    if not path.is_file():
+        return State.MISSING
+    return State.OK if git_blob_id(path.read_bytes()) == file.git_blob else State.DAMAGED
+
+
+def git_blob_id(data: bytes) -> str:
+    """The id that git gives a file of this content, lower-case hex."""
+    return hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()
+
+
+def optional_remedy(file: OptionalFile) -> str:
+    """Where the file comes from and where to put it."""
+    return f"Put {file.name} of {OPTIONAL_ORIGIN}, into {weights_folder()}; FaceLoom does not fetch it."
+
+
+def read_optional(file: OptionalFile) -> bytes:
+    """The recognized content of one optional file.
+
+    Raises:
+        MissingInput: it is not there.
+        BrokenFile: its git blob id is not the recorded one.
+    """
+    path = weights_folder() / file.name
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise MissingInput(f"The optional network {file.name} is not there.", optional_remedy(file)) from None
+    except OSError as problem:
+        raise BrokenFile(path, f"cannot be read ({problem.strerror}).", optional_remedy(file)) from problem
+    if git_blob_id(data) != file.git_blob:
+        raise BrokenFile(
+            path, f"it is damaged or another version (its git blob id is not {file.git_blob}).", optional_remedy(file)
+        )
     return data
 
 

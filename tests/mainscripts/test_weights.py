@@ -53,3 +53,30 @@ def test_what_is_there_needs_no_network(monkeypatch: pytest.MonkeyPatch, tmp_pat
     report = run(Workspace(tmp_path), WeightsOptions.of(fetch=True, verify=True), SilentProgress())
     assert report.fetched == []
     assert set(report.states.values()) == {State.OK}
+
+
+def test_optional_networks_are_listed_with_what_is_known_of_them(nothing_fetched: Path) -> None:
+    listener = _Listener()
+    report = run(Workspace(nothing_fetched), WeightsOptions.of(), listener)
+    said = "\n".join(listener.lines)
+    assert set(report.optional.values()) == {State.MISSING}
+    for words in (
+        ("S3FD.npy", "66c054f251f50f132eba2aba06d032cc444343cd"),
+        ("2DFAN.npy", "ba55f153cd5e526299a38998fb2f69f530cc29fb"),
+        ("3DFAN.npy", "b96bcd20d888a505ab85ca3f0e8b2952d74be30b"),
+        ("FaceEnhancer.npy", "1890f42aa9d082cbf51356ee04d0529dd70773a1"),
+        ("46fc2397c582b9fc375a023418257924112e292b", "never fetched"),
+    ):
+        assert all(word in said for word in words)
+
+
+def test_an_optional_file_of_other_content_is_named(monkeypatch: pytest.MonkeyPatch, nothing_fetched: Path) -> None:
+    (nothing_fetched / "weights").mkdir()
+    (nothing_fetched / "weights" / "S3FD.npy").write_bytes(b"something else")
+    monkeypatch.setattr(pretrained, "FILES", ())  # nothing else can be missing
+    listener = _Listener()
+    report = run(Workspace(nothing_fetched), WeightsOptions.of(), listener)
+    assert report.optional[pretrained.S3FD] is State.DAMAGED
+    assert any(line.startswith("Not the known content, so not used: S3FD.npy.") for line in listener.lines)
+    with pytest.raises(MissingInput, match=r"another version: S3FD\.npy"):
+        run(Workspace(nothing_fetched), WeightsOptions.of(verify=True), SilentProgress())

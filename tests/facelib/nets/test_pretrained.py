@@ -151,3 +151,28 @@ def test_a_file_of_the_list_is_only_read_by_its_own_name(two_files: dict[str, by
     other = replace(pretrained.FILES[0], sha256="0" * 64)
     with pytest.raises(BrokenFile):
         pretrained.read_weights(other)
+
+
+def test_git_blob_ids() -> None:
+    """The ids that `git hash-object` gives an empty file and "test content" with a line end."""
+    assert pretrained.git_blob_id(b"") == "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391"
+    assert pretrained.git_blob_id(b"test content\n") == "d670460b4b4aece5915caf5c68d12f560a9fe3e4"
+
+
+def test_an_optional_file_is_read_only_when_it_is_the_known_one(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("FACELOOM_INTERNAL", str(tmp_path))
+    file = pretrained.OptionalFile("2DFAN.npy", "d670460b4b4aece5915caf5c68d12f560a9fe3e4", "landmarks")
+    with pytest.raises(MissingInput, match=r"2DFAN\.npy is not there.*Put 2DFAN\.npy of github\.com.* into .*weights"):
+        pretrained.read_optional(file)
+    assert pretrained.optional_state(file) is pretrained.State.MISSING
+    stored = tmp_path / "weights" / "2DFAN.npy"
+    stored.parent.mkdir()
+    stored.write_bytes(b"test content\n")
+    assert pretrained.read_optional(file) == b"test content\n"
+    assert pretrained.optional_state(file) is pretrained.State.OK
+    stored.write_bytes(b"test content")
+    with pytest.raises(BrokenFile, match="git blob id is not d670460b"):
+        pretrained.read_optional(file)
+    assert pretrained.optional_state(file) is pretrained.State.DAMAGED
