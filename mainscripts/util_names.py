@@ -16,6 +16,7 @@ from core.progress import Progress
 from core.renames import finish_renames, rename_with_undo
 from facelib.metadata import FaceMetadata, read_metadata
 from mainscripts.extract_plan import few
+from mainscripts.journal_names import follow_folder
 from samplelib.pack import PACK_NAME
 
 _INDEX = "source_face_index"
@@ -40,6 +41,7 @@ def recover_names(workspace: Workspace, folder: Path, progress: Progress) -> int
         progress.say(f"{len(strangers)} pictures are no faces and keep their names: {few(strangers)}.")
     names = original_names(faces)
     box = rename_with_undo(workspace.trash, folder, names, f"recover original filenames ({folder})")
+    follow_folder(folder)
     changed = sum(old != new for old, new in names.items())
     progress.say(
         f"{changed} of {len(faces)} faces have another name now." + (" To undo: workspace undo." if box else "")

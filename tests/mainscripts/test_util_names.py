@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import shutil
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 
 from core.errors import BadOption, MissingInput
-from core.paths import Workspace
+from core.paths import EXTRACTION_JOURNAL, Workspace
 from core.progress import SILENT
 from facelib.metadata import read_face, read_metadata, write_face
 from mainscripts.util import UtilOptions, run
@@ -57,6 +58,16 @@ def test_faces_of_a_frame_are_numbered_largest_first(odd_folder: Path) -> None:
     assert recover(folder) == 0
     undo(Workspace(odd_folder), UndoOptions(), SILENT)
     assert sizes(folder) == {"00000.jpg": 100, "00001.jpg": 300, "00002.jpg": 50, "00003.JPG": 60, "00007_0.jpg": 200}
+
+
+def test_the_journal_of_the_extraction_follows(tmp_path: Path) -> None:
+    folder = tmp_path / "faces"
+    put(folder, "x.jpg", "7.png", 100)
+    record = read_metadata(folder / "x.jpg").to_record()
+    line = {"frame": "7.png", "bytes": 1, "mtime_ns": 1, "key": "k", "faces": [{"file": "7_5.jpg", "record": record}]}
+    (folder / EXTRACTION_JOURNAL).write_text(json.dumps(line) + "\n")
+    recover(folder)
+    assert json.loads((folder / EXTRACTION_JOURNAL).read_text())["faces"][0]["file"] == "7_0.jpg"
 
 
 def test_a_recorded_number_decides_before_the_size(tmp_path: Path) -> None:
