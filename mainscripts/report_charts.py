@@ -153,7 +153,7 @@ def color_strip(series: Sequence[tuple[str, NDArray[np.uint8]]]) -> str:
         chosen = colors[np.linspace(0, len(colors) - 1, _STRIP).round().astype(int)]
         for k, (red, green, blue) in enumerate(chosen.tolist()):
             place = f'x="{left + k * width:.2f}" y="{n * (row + 6)}" width="{width + 0.3:.2f}" height="{row}"'
-            parts.append(f'<rect {place} fill="#{red:02x}{green:02x}{blue:02x}"/>')
+            parts.append(f'<rect {place} shape-rendering="crispEdges" fill="#{red:02x}{green:02x}{blue:02x}"/>')
     return _svg(_WIDTH, len(series) * (row + 6), parts, "Colors of the faces, from dark to bright")
 
 

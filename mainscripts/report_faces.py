@@ -125,12 +125,19 @@ class Judged:
         """The faces that are replaced."""
         return self.own if self.label == "dst" else self.other
 
-    @cached_property
-    def removal(self) -> str:
-        """What it means to take a face out of this faceset."""
+    @property
+    def correction(self) -> str:
+        """What to do about faces that are wrong."""
         if self.label == "dst":
             return "Correct them rather than delete them: a frame without its face keeps the old one in the result."
-        return "Put them away: training is better off without them."
+        return "Put them away: a wrong face teaches the model wrong things."
+
+    @property
+    def removal(self) -> str:
+        """What to do about faces that are right, and poor."""
+        if self.label == "dst":
+            return "Keep them: a frame without its face keeps the old one in the result."
+        return "Put them away where there are enough better ones: training is better off without them."
 
 
 def gather_faces(folder: Path, groups: Sequence[str], progress: Progress) -> Faces:

@@ -63,7 +63,7 @@ def doubtful(judged: Judged) -> Section:
         finding = Finding(
             "act",
             f"{say_faces(len(doubts))} may be aligned wrongly.",
-            f"Look at the green points. {judged.removal} `extract --detector manual` finds a face where you say it is.",
+            f"Look at the green points. {judged.correction}",
         )
     else:
         finding = Finding("good", "Every face looks well aligned: landmarks fit a head, and none jumps for a frame.")

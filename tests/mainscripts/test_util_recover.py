@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from core.errors import MissingInput, PartialFailure
-from core.images import encode_jpeg, read_image, write_image
+from core.images import decode_image, encode_jpeg, read_image, write_image
 from core.paths import EXTRACTION_JOURNAL, Workspace
 from core.progress import SILENT
 from core.renames import undo_newest
@@ -125,6 +125,25 @@ def test_two_faces_that_look_alike_are_not_guessed_at(workspace: Workspace) -> N
     strip(folder / "00002_0.jpg", "retouched.jpg")
     with pytest.raises(PartialFailure, match=r"retouched\.jpg"):
         recover_records(workspace, folder, SILENT)
+
+
+def test_neighboring_frames_of_a_slow_turn_are_told_apart(odd_folder: Path) -> None:
+    """A hundredth of a radian from frame to frame: hardly to be seen, and still the right record."""
+    workspace = Workspace(odd_folder)
+    folder = workspace.data_dst_aligned
+    settings = ExtractionSettings(FaceType.WHOLE, 256)
+    with Journal(folder) as journal:
+        for n in range(4):
+            frame, landmarks = paint_frame(320, 240, (160, 120), 120, yaw=0.01 * n, seed=3)
+            path = workspace.data_dst / f"{n:05d}.png"
+            write_image(path, frame)
+            face = cut_out(frame, path.name, landmarks, "painted", settings)
+            entry = FaceEntry(f"{n:05d}_0.jpg", face.metadata.to_record())
+            journal.add(FrameEntry(path.name, Fingerprint.of(path), "key", (entry,)))
+            (folder / f"edited {n}.jpg").write_bytes(encode_jpeg(decode_image(face.jpeg, path), 80))
+    assert recover_records(workspace, folder, SILENT) == 4
+    frames = [read_metadata(folder / f"edited {n}.jpg").frame_name for n in range(4)]
+    assert frames == [f"{n:05d}.png" for n in range(4)]
 
 
 def test_undo_brings_the_stripped_picture_back(workspace: Workspace) -> None:
