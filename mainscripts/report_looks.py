@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from mainscripts.report_charts import Series, color_strip, histogram
 from mainscripts.report_faces import Judged
@@ -28,6 +30,7 @@ from samplelib.face_features import RECORD, SHARPNESS, THUMBNAIL
 _BLURRED = 0.5
 _ENLARGED = 2.0
 _FAR_COLOR = 8.0
+_TOGETHER = 4096
 
 
 def size(judged: Judged) -> Section:
@@ -187,10 +190,8 @@ def duplicates(judged: Judged) -> Section:
         finding = Finding("good", "No two faces are nearly the same picture.")
     pictures = []
     kept = np.setdiff1d(np.arange(len(table)), levels[2])
-    pixels = table.column(THUMBNAIL, "pixels").reshape(len(table), -1)
     for row in evenly(levels[2], 6):
-        distance = np.abs(pixels[kept].astype(np.int16) - pixels[row]).mean(axis=1)
-        twin = int(kept[np.argmin(distance)])
+        twin = _nearest_picture(table.column(THUMBNAIL, "pixels"), row, kept)
         pictures += [face_picture(judged.own, twin, "stays"), face_picture(judged.own, row, "nearly the same")]
     return Section(
         "duplicates",
@@ -211,3 +212,15 @@ def duplicates(judged: Judged) -> Section:
             ),
         ),
     )
+
+
+def _nearest_picture(pixels: NDArray[np.uint8], row: int, rows: NDArray[np.int64]) -> int:
+    """Of `rows` the one whose small picture is most like that of `row`; a few thousand are held at once."""
+    best, least = -1, np.inf
+    for start in range(0, len(rows), _TOGETHER):
+        part = rows[start : start + _TOGETHER]
+        apart = cv2.absdiff(pixels[part], np.broadcast_to(pixels[row], pixels[part].shape).copy())
+        sums = apart.reshape(len(part), -1).sum(axis=1, dtype=np.int64)
+        if sums.min() < least:
+            best, least = int(part[np.argmin(sums)]), float(sums.min())
+    return best
