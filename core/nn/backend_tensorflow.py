@@ -23,6 +23,7 @@ for _gpu in tf.config.list_physical_devices("GPU"):
     tf.config.experimental.set_memory_growth(_gpu, True)  # take memory as it is needed, not all at once
 # This graph rewriter stumbles over residual blocks under a gradient, says so, and gains nothing measurable elsewhere.
 tf.config.optimizer.set_experimental_options({"remapping": False})
+tf.get_logger().setLevel("ERROR")  # one graph per shape is meant; it would warn of "retracing" after five of them
 tf.config.list_logical_devices()  # wakes the devices while their chatter is held back
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 import numpy as np
 import pytest
 
@@ -57,6 +59,15 @@ def test_any_number_of_pictures_goes_through_in_order() -> None:
         np.testing.assert_allclose(tripled, 3 * pictures[:count], rtol=1e-6)
         np.testing.assert_allclose(sums, pictures[:count].sum(axis=(1, 2, 3)), rtol=1e-5)
     assert sorted(seen) == [1, 2, 4]
+
+
+def test_many_batch_sizes_go_without_a_warning(caplog: pytest.LogCaptureFixture) -> None:
+    chatter = logging.getLogger("tensorflow")
+    chatter.addHandler(caplog.handler)
+    network = NamedNetwork(lambda weights, x: [x + 1], {}, choose_devices("cpu")[0], 64)
+    assert len(network.run(np.zeros((127, 1, 1, 1), np.float32))[0]) == 127  # 64 + 32 + ... + 1
+    chatter.removeHandler(caplog.handler)
+    assert "retracing" not in caplog.text
 
 
 def test_batches_come_in_powers_of_two() -> None:
