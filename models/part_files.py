@@ -20,6 +20,7 @@ import h5py
 import numpy as np
 
 from core.errors import BrokenFile
+from core.hdf5 import fixed_text, read_attribute
 
 SUFFIX = ".h5"
 _SCHEMA = "FaceLoom.Part.1"
@@ -38,9 +39,8 @@ def digest_of(tensors: Mapping[str, np.ndarray]) -> str:
 def encode_part(part: str, tensors: Mapping[str, np.ndarray]) -> bytes:
     """The content of a part's file."""
     with h5py.File(part, "w", driver="core", backing_store=False) as file:  # a name only: nothing is written to disk
-        file.attrs["schema"] = _SCHEMA
-        file.attrs["part"] = part
-        file.attrs["digest"] = digest_of(tensors)
+        for name, text in (("schema", _SCHEMA), ("part", part), ("digest", digest_of(tensors))):
+            file.attrs[name] = fixed_text(text)
         for name in sorted(tensors):
             file.create_dataset(name, data=_little_endian(tensors[name]))
         file.flush()
@@ -61,9 +61,9 @@ def decode_part(data: bytes, path: Path) -> tuple[str, dict[str, np.ndarray]]:
     """
     try:
         with h5py.File(BytesIO(data), "r") as file:
-            if file.attrs.get("schema") != _SCHEMA:
+            schema, part, digest = (_text(file, name) for name in ("schema", "part", "digest"))
+            if schema != _SCHEMA:
                 raise BrokenFile(path, "this is not a part of a FaceLoom model.")
-            part, digest = str(file.attrs["part"]), str(file.attrs["digest"])
             tensors: dict[str, np.ndarray] = {}
             _collect(file, "", tensors, path)
     except BrokenFile:
@@ -73,6 +73,11 @@ def decode_part(data: bytes, path: Path) -> tuple[str, dict[str, np.ndarray]]:
     if digest_of(tensors) != digest:
         raise BrokenFile(path, "the file is damaged: its checksum does not match its content.")
     return part, tensors
+
+
+def _text(file: h5py.File, name: str) -> str:
+    text = read_attribute(file, name)
+    return text.decode("utf-8") if isinstance(text, bytes) else ""
 
 
 def _collect(group: h5py.Group, prefix: str, tensors: dict[str, np.ndarray], path: Path) -> None:

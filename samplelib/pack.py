@@ -40,6 +40,7 @@ from numpy.typing import NDArray
 
 from core.errors import BrokenFile, FaceLoomError
 from core.files import atomic_path, require_free_space
+from core.hdf5 import fixed_text, read_attribute
 from core.jpeg import jpeg_size
 from core.progress import SILENT, Progress
 from facelib.face_type import FaceType
@@ -117,7 +118,7 @@ def _write(path: Path, columns: dict[str, NDArray], files: Sequence[PackedFile],
     offsets = columns["offsets"]
     # The file lies on a Python stream, so any path will do and a full disk is an OSError with its number.
     with open(path, "w+b") as stream, h5py.File(stream, "w") as pack:
-        pack.attrs["schema"] = np.bytes_(_SCHEMA)
+        pack.attrs["schema"] = fixed_text(_SCHEMA)
         pack.attrs["index_crc32"] = np.uint32(_crc32(columns))
         jpegs = pack.create_dataset("jpegs", (int(offsets[-1]),), np.uint8)
         for name in INDEX_ARRAYS:
@@ -186,10 +187,10 @@ def _open(path: Path) -> tuple[list[Sample], NDArray]:
     """The faces, and the SHA-256 of each: uint8 (N, 32)."""
     try:
         with open(path, "rb") as stream, h5py.File(stream, "r") as pack:
-            if _attribute(pack, "schema") != _SCHEMA.encode():
+            if read_attribute(pack, "schema") != _SCHEMA.encode():
                 raise BrokenFile(path, "this is not a faceset packed by FaceLoom, or by a later version.")
             columns, begin = _read_columns(pack, path, path.stat().st_size)
-            if _crc32(columns) != _attribute(pack, "index_crc32"):
+            if _crc32(columns) != read_attribute(pack, "index_crc32"):
                 raise BrokenFile(path, "its index is damaged.", _AGAIN)
         texts = _read_texts(columns[TEXT])
         check_index(columns, texts)
@@ -205,19 +206,6 @@ def _open(path: Path) -> tuple[list[Sample], NDArray]:
     places = (FacePlace(path, *place) for place in zip(starts[:-1], lengths, texts["names"], strict=True))
     sides = columns["sides"].tolist()
     return [Sample(*face) for face in zip(places, records, sides, strict=True)], columns["sha256"]
-
-
-def _attribute(pack: h5py.File, name: str) -> Any:
-    """A text of fixed length or a whole number; None for anything else. Texts of variable length lie in a heap, and in
-    a damaged one the HDF5 library searches without end (found by fuzzing), so those are not even touched."""
-    if name not in pack.attrs:
-        return None
-    kind = h5py.h5a.open(pack.id, name.encode()).get_type()
-    fixed = isinstance(kind, h5py.h5t.TypeStringID) and not kind.is_variable_str()
-    if not fixed and not isinstance(kind, h5py.h5t.TypeIntegerID):
-        return None
-    value = pack.attrs[name]
-    return value.item() if value.ndim == 0 else None
 
 
 def _read_columns(pack: h5py.File, path: Path, size: int) -> tuple[dict[str, NDArray], int]:
