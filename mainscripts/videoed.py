@@ -6,7 +6,7 @@ are whole. What ffmpeg is told lies in core/video/; the way back, `video-from-se
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from core.video.denoising import denoise_frames, finish_exchange
 from core.video.extraction import ExtractionReport, extract_frames
 from core.video.probe import Probe, probe_video
 from core.video.properties import MATRICES, VideoProperties, show_rate
-from core.video.record import read_record, write_record
+from core.video.record import read_record
 
 FFMPEG_HELP = "Another ffmpeg than the one that comes with FaceLoom: a path or a program name. Also: FACELOOM_FFMPEG."
 _YES_HELP = "Agrees to --on-existing replace."
@@ -290,7 +290,6 @@ def denoise(workspace: Workspace, options: DenoiseOptions, progress: Progress) -
         progress.say(
             f"An earlier run was interrupted while it put {finished} denoised images in place; it is finished now."
         )
-        _mark_denoised(folder, options.factor)
         return DenoiseReport(finished, 0)
     pictures = list_images(folder)
     if not pictures:
@@ -305,17 +304,11 @@ def denoise(workspace: Workspace, options: DenoiseOptions, progress: Progress) -
             pictures,
             options.factor,
             trash=workspace.trash,
+            record=record,
             ffmpeg=options.ffmpeg,
             on_frame=task.advance,
         )
-    _mark_denoised(folder, options.factor)
     progress.say(
         f"{len(pictures)} images denoised in {scenes} scene{'s' if scenes > 1 else ''}. The originals are in {box}."
     )
     return DenoiseReport(len(pictures), scenes)
-
-
-def _mark_denoised(folder: Path, factor: int) -> None:
-    record = read_record(folder)
-    if record is not None:
-        write_record(folder, replace(record, denoised=factor))

@@ -10,6 +10,7 @@ import os
 import shutil
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from itertools import chain, groupby
 from pathlib import Path
@@ -21,6 +22,7 @@ from core.errors import BrokenFile, ToolFailed
 from core.files import atomic_write_text, explain_os_error, list_images, move_to_trash, sync_folder
 from core.images import read_image, write_image
 from core.video.commands import RawFrames, build_denoising
+from core.video.record import FramesRecord, record_path, write_record
 from core.video.tool import RunningTool, ffmpeg_binary, running
 
 _PART_FOLDER = ".denoised"
@@ -36,6 +38,7 @@ def denoise_frames(
     factor: int,
     *,
     trash: Path,
+    record: FramesRecord | None = None,
     ffmpeg: str | None = None,
     on_frame: Callable[[int], None] = lambda _: None,
 ) -> tuple[int, Path | None]:
@@ -46,6 +49,7 @@ def denoise_frames(
         pictures: one sequence of one size.
         factor: spatial strength of hqdn3d, 1..20; the temporal strength is 5.
         trash: the workspace's trash.
+        record: of the folder; it goes with the originals, and one that names `factor` comes with the new pictures.
         on_frame: told of every finished picture.
 
     Returns:
@@ -66,6 +70,8 @@ def denoise_frames(
             for path, image in _denoise_scene(((p, i) for _, p, i in scene), binary, factor):
                 write_image(part / path.name, image, quality=98)
                 on_frame(1)
+        if record is not None:
+            write_record(part, replace(record, denoised=factor))
         sync_folder(part)
         atomic_write_text(part / _COMPLETE, f"{len(pictures)}\n")
     except BaseException as problem:
@@ -89,17 +95,18 @@ def finish_exchange(folder: Path, trash: Path) -> tuple[int, Path | None]:
         return 0, None
     box = None
     try:
-        ready = list_images(part)
+        pictures = list_images(part)
+        ready = [*pictures, *(record for record in [record_path(part)] if record.exists())]
         originals = [folder / p.name for p in ready if (folder / p.name).exists()]
         if originals:
             box = move_to_trash(trash, originals, f"denoise {folder.name}", replaced_by=originals)
-        for picture in ready:
-            os.replace(picture, folder / picture.name)
+        for new in ready:
+            os.replace(new, folder / new.name)
         sync_folder(folder)
         shutil.rmtree(part)
     except OSError as problem:
         raise explain_os_error(problem, folder) from problem
-    return len(ready), box
+    return len(pictures), box
 
 
 def _with_scene_numbers(pictures: Iterable[Path]) -> Iterator[tuple[int, Path, np.ndarray]]:

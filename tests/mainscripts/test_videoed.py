@@ -127,7 +127,7 @@ def test_other_pictures_are_replaced_only_when_agreed(workspace: Workspace) -> N
 
 
 def test_what_was_replaced_comes_back_with_undo(workspace: Workspace) -> None:
-    """Extracting and denoising again can be taken back: the newest exchange first."""
+    """Extracting again can be taken back."""
     extract(workspace)
     before = {p.name: p.read_bytes() for p in list_images(workspace.data_dst)}
     extract(workspace, fps="12000/1001", on_existing="replace")
@@ -380,6 +380,19 @@ def test_denoise_uses_its_factor_keeps_names_and_says_when_it_was_done_before(wo
     assert denoise(workspace, options, told).pictures == 0
     assert "factor 5" in told.text
     assert denoise(workspace, DenoiseOptions.of(input_dir=workspace.data_dst, again=True), told).pictures == 12
+
+
+def test_denoising_taken_back_counts_as_not_done(workspace: Workspace) -> None:
+    """`workspace undo` brings the record back with the originals, so that another factor can be tried at once."""
+    extract(workspace)
+    before = {p.name: p.read_bytes() for p in list_images(workspace.data_dst)}
+    denoise(workspace, DenoiseOptions.of(input_dir=workspace.data_dst, factor=5), Told())
+    undo_newest(workspace.trash)
+    assert {p.name: p.read_bytes() for p in list_images(workspace.data_dst)} == before
+    record = read_record(workspace.data_dst)
+    assert record is not None
+    assert record.denoised is None
+    assert denoise(workspace, DenoiseOptions.of(input_dir=workspace.data_dst, factor=9), Told()).pictures == 12
 
 
 def test_denoise_of_nothing_is_said_so(workspace: Workspace) -> None:
