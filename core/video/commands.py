@@ -89,7 +89,7 @@ def _to_rgb(stream: Any, video: VideoProperties, pixel_format: str) -> Any:
     colors = video.settled_colors
     width, height = video.picture_size
     stream = stream.filter("setparams", colorspace=colors.matrix, range=colors.range, **_PLAIN)
-    if (width % 2 or height % 2) and video.pixel_format.startswith(("yuv4", "nv", "p0")):
+    if (width % 2 or height % 2) and video.pixel_format.startswith(("yuv4", "yuvj4", "nv", "p0")):
         # zscale wants whole chroma samples, so swscale spreads them first; it leaves luma as it is.
         stream = stream.filter("scale", in_chroma_loc=colors.chroma, flags="bicubic+accurate_rnd")
         stream = stream.filter("format", f"yuv444p{video.bit_depth}le" if video.bit_depth > 8 else "yuv444p")

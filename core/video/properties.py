@@ -6,7 +6,7 @@ file's tags, or is not. The rule (spec steps-and-cli 5.5.3):
     matrix     the tag; else BT.709 when the picture is at least 720 high or 1280 wide; else BT.601
     primaries  the tag; else those that belong to the matrix (BT.601: the 625-line ones when the height is 576 or 288)
     transfer   the tag; else the one that belongs to the matrix
-    range      the tag; else limited ("tv")
+    range      the tag; else limited ("tv"), of gray pictures full ("pc", as ffmpeg reads them too)
 
 Frames are decoded and encoded with the same explicit matrix and range, and a result always carries all four tags.
 """
@@ -168,7 +168,7 @@ class VideoProperties:
     def settled_colors(self) -> ColorTags:
         """The colors to decode with, nothing left open."""
         tags = self.colors
-        if self.pixel_format.startswith("yuvj") and tags.range is None:
+        if self.pixel_format.startswith(("yuvj", "gray")) and tags.range is None:
             tags = ColorTags(tags.matrix, tags.primaries, tags.transfer, "pc", tags.chroma)
         if tags.chroma is None and self.codec in ("mjpeg", "mpeg1video"):
             tags = ColorTags(tags.matrix, tags.primaries, tags.transfer, tags.range, "center")

@@ -117,6 +117,18 @@ def test_masks_are_gray_and_lossless_masks_exact(tmp_path: Path, extension: str)
     assert np.array_equal(back.reshape(masks.shape), masks)
 
 
+@pytest.mark.parametrize("extension", [".mp4", ".mov", ".avi"])
+def test_a_lossless_mask_is_extracted_as_it_was(tmp_path: Path, extension: str) -> None:
+    """.avi carries no range: gray without a tag is full range."""
+    masks = NOISE[..., 0]
+    target = tmp_path / f"mask{extension}"
+    encode(target, masks, lossless=True)
+    extract_frames(target, probe_video(target), tmp_path / "back", trash=tmp_path / "trash")
+    for number, mask in enumerate(masks, start=1):
+        picture = read_image(tmp_path / "back" / f"{number:05d}.png")
+        assert np.array_equal(picture, np.repeat(mask[..., None], 3, axis=2))
+
+
 def test_lossy_masks_keep_black_and_white(tmp_path: Path) -> None:
     mask = np.zeros((3, 48, 64), np.uint8)
     mask[:, 10:30, 20:40] = 255
