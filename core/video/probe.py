@@ -74,6 +74,7 @@ def probe_video(path: Path, ffmpeg: str | None = None) -> Probe:
 
     Raises:
         MissingInput: no such file.
+        ToolFailed: there is no ffmpeg, or it does not work.
         BrokenFile: not a video, empty, without a picture stream, or without a single readable frame.
     """
     if not path.is_file():
@@ -90,6 +91,8 @@ def probe_video(path: Path, ffmpeg: str | None = None) -> Probe:
             report, failure = tool.report, problem
     streams, promised, file_start = parse_description(text for _, text in report.head)
     pictures = [s for s in streams if s.kind == "Video" and "(attached pic)" not in s.text]
+    if failure is not None and not report.lines:
+        raise failure  # not a word: it is not the video that is at fault
     if not streams:
         words = failure.last_words if failure else report.last_words()
         raise BrokenFile(path, f"this is not a video that can be read ({words}).", "Copy or record the video again.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from fractions import Fraction
 from pathlib import Path
 
@@ -127,6 +128,9 @@ def test_an_ffmpeg_that_is_not_there_is_said_so(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setenv("FACELOOM_FFMPEG", str(tmp_path / "gone"))
     with pytest.raises(ToolFailed, match="FACELOOM_FFMPEG"):
         probe_video(clip)
+    if false := shutil.which("false"):
+        with pytest.raises(ToolFailed, match="ffmpeg failed: exit code 1"):
+            probe_video(clip, false)
     monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", str(tmp_path / "gone"))
     monkeypatch.delenv("FACELOOM_FFMPEG")
     with pytest.raises(ToolFailed, match="set-up"):
