@@ -213,7 +213,7 @@ def sh_script(step: Step) -> str:
     extra = '"$@"'
     lines = ["#!/bin/sh", f"# {step.name}: {step.note} Written by `main.py steps --write`."]
     if dropped:
-        lines += ["file=${1:-}", "[ $# -gt 0 ] && shift"]
+        lines += ["file=${1:-}", "[ $# -gt 0 ] && shift", "case $file in -*.*) file=./$file ;; esac"]
     words = " --then ".join(f"{_sh_words(command)} {extra}" for command in step.commands)
     lines.append(f'exec sh "$(dirname -- "$0")/faceloom.sh" {words}')
     return "\n".join(lines) + "\n"

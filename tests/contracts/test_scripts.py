@@ -155,6 +155,23 @@ def test_sh_scripts_hand_over_their_words(step: Step, house: Path, tmp_path: Pat
     assert record.read_text(encoding="utf-8").split("\0")[:-1] == words_of(step, extra, *dropped)
 
 
+@pytest.mark.skipif(os.name == "nt", reason="needs sh")
+def test_a_file_whose_name_looks_like_a_flag_is_a_file(house: Path, tmp_path: Path) -> None:
+    stand_in = tmp_path / "python"
+    stand_in.write_text('#!/bin/sh\n[ "$1" = -c ] && exit 0\necho "$5"\n')
+    stand_in.chmod(0o755)
+    for step in filter(takes_a_file, STEPS):
+        for given, word in (("-take 2.mp4", "./-take 2.mp4"), ("-x.mp4", "./-x.mp4"), ("--help", "--help")):
+            done = subprocess.run(
+                ["sh", str(house / "bat" / step.sh_name), given],
+                env={**os.environ, "FACELOOM_PYTHON": str(stand_in)},
+                capture_output=True,
+                text=True,
+                check=True,
+            )
+            assert done.stdout == f"{word}\n"
+
+
 def test_sh_scripts_are_read_by_a_strict_shell() -> None:
     for path in sorted(BAT.glob("*.sh")):
         assert subprocess.run(["sh", "-n", str(path)], check=False).returncode == 0
