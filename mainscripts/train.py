@@ -156,6 +156,9 @@ def run(workspace: Workspace, options: TrainOptions, progress: Progress) -> Trai
                 say=progress.say,
             )
             state.options = values
+            if options.reset or options.restore_backup is not None:
+                # A way back must not lead to the save that the user has just left; that one is now the previous.
+                store.save(model.export_state(), state)
             progress.say(_summary(folder, options, model, state, src, dst))
             return _train(model, src, dst, store, state, settings, options, progress)
 

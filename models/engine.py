@@ -253,6 +253,7 @@ class _Session:
         before = self.state
         self.state = replace(
             found.state,
+            options=before.options,
             batch_number=next_batch,
             seconds=before.seconds,
             seconds_waited=before.seconds_waited,

@@ -82,6 +82,29 @@ def test_a_new_model_is_trained_saved_and_resumed(faces: Path, odd_folder: Path,
     assert [p.name for p in models.iterdir()] == ["new_Quick96"]
 
 
+@pytest.mark.parametrize("given", [{"restore_backup": 1}, {"reset": "encoder"}])
+def test_the_way_back_never_leads_to_the_save_that_was_left(
+    faces: Path, tmp_path: Path, built: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch, given: dict[str, Any]
+) -> None:
+    store = CheckpointStore(tmp_path / "model" / "new_Quick96")
+    train(faces, tmp_path / "model")
+    store.backups.make(store.current)
+    train(faces, tmp_path / "model", target_iteration=9)
+    monkeypatch.setattr(FakeModel, "train_step", lambda self, batch: {"src_loss": float("nan"), "dst_loss": 0.5})
+    with pytest.raises(FaceLoomError, match="in a row"):
+        train(faces, tmp_path / "model", target_iteration=20, **given)
+    started = store.read()
+    assert started is not None
+    left = store.previous / "encoder.h5"
+    if "reset" in given:
+        fresh = FakeModel(seed=11).export_state()["encoder"]["down/weight"]
+        assert started.parts["encoder"]["down/weight"].tolist() == fresh.tolist()
+        assert built[2]["model"].export_state()["encoder"]["down/weight"].tolist() == fresh.tolist()
+    else:
+        assert started.state.iteration == built[2]["model"].iteration == 5
+    assert left.read_bytes() != (store.current / "encoder.h5").read_bytes()
+
+
 def test_settings_of_the_model_are_kept_with_it(faces: Path, tmp_path: Path, built: list[dict[str, Any]]) -> None:
     train(faces, tmp_path / "model", batch_size=2)
     train(faces, tmp_path / "model", target_iteration=6, precision="bf16", device="0,1")

@@ -182,6 +182,17 @@ def test_a_loss_that_is_no_number_goes_back_to_the_checkpoint(tmp_path: Path) ->
     assert Training(tmp_path / "m").state.batch_number == 11
 
 
+def test_the_way_back_keeps_the_answers_of_this_session(tmp_path: Path) -> None:
+    training = Training(tmp_path / "m", target_iteration=6)
+    training.state.options = {"batch_size": 2}
+    training.run()
+    again = Training(tmp_path / "m", target_iteration=9)
+    again.state.options = {"batch_size": 8}
+    again.model.trouble = lambda number: NAN if number == 5 else None
+    assert again.run().rollbacks == 1
+    assert again.store.read().state.options == {"batch_size": 8}  # type: ignore[union-attr]
+
+
 def test_trouble_again_and_again_stops_with_the_reason(tmp_path: Path) -> None:
     training = Training(tmp_path / "m", target_iteration=50)
     training.model.trouble = lambda number: NAN if number >= 5 else None
