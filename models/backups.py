@@ -16,6 +16,7 @@ from core.errors import MissingInput
 from core.files import explain_os_error, require_free_space, sync_file, sync_folder
 from models.checkpoint_files import MANIFEST, verify_checkpoint
 
+BACKUPS = "backups"
 SLOTS = 24
 
 

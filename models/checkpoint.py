@@ -35,7 +35,7 @@ import numpy as np
 
 from core.errors import BadOption, BrokenFile, FaceLoomError
 from core.files import explain_os_error, require_free_space, swap_folder
-from models.backups import Backups
+from models.backups import BACKUPS, Backups
 from models.base import State, SwapModel
 from models.checkpoint_files import (
     MANIFEST,
@@ -71,6 +71,12 @@ class Checkpoint:
     missing: tuple[str, ...]
     notes: tuple[str, ...] = ()
 
+    @property
+    def backups(self) -> Backups:
+        """Those of its model; it may be one of them."""
+        beside = self.folder.parent
+        return Backups(beside if beside.name == BACKUPS else beside / BACKUPS)
+
 
 class CheckpointStore:
     """The checkpoints of one model.
@@ -85,7 +91,7 @@ class CheckpointStore:
         self.folder = folder
         self.current = folder / "checkpoint"
         self.previous = folder / "checkpoint.previous"
-        self.backups = Backups(folder / "backups")
+        self.backups = Backups(folder / BACKUPS)
         self._new = folder / "checkpoint.new"
 
     def save(self, parts: State, state: TrainingState) -> None:
@@ -220,14 +226,13 @@ def load_weights(model: SwapModel, found: Checkpoint, parts: Collection[str]) ->
     Raises:
         FaceLoomError: one of them is missing, or does not fit; the sentence says how to go on.
     """
-    backups = Backups(found.folder.parent / "backups")
     missing = [part for part in parts if part not in found.parts]
     if missing:
         names = ", ".join(f"{part}{SUFFIX}" for part in missing)
         raise FaceLoomError(
             f"{names} missing from {found.folder}.",
             f"To start afresh what is missing and keep the rest, train with --reset {','.join(missing)}; "
-            f"or put the file back, from checkpoint.previous or a backup. {backups.way_back()}",
+            f"or put the file back, from checkpoint.previous or a backup. {found.backups.way_back()}",
         )
     for part in parts:
         try:
@@ -235,7 +240,7 @@ def load_weights(model: SwapModel, found: Checkpoint, parts: Collection[str]) ->
         except FaceLoomError as problem:
             raise FaceLoomError(
                 f"{part}{SUFFIX} in {found.folder} does not fit this model: {problem.what}",
-                f"To start this part afresh, train with --reset {part}. {backups.way_back()}",
+                f"To start this part afresh, train with --reset {part}. {found.backups.way_back()}",
             ) from problem
 
 

@@ -382,6 +382,9 @@ def test_a_part_that_does_not_fit_is_an_error(trained: CheckpointStore) -> None:
         start_training(FakeModel(size=9), trained.read(), seed=0)
     assert "--reset encoder" in caught.value.remedy
     assert "There are: 01" in caught.value.remedy
+    with pytest.raises(FaceLoomError, match=r"encoder.h5 in .*01 does not fit this model") as caught:
+        start_training(FakeModel(size=9), trained.read(backup=1), seed=0)
+    assert "There are: 01" in caught.value.remedy
 
 
 def test_a_part_put_in_from_another_save_is_used_and_mentioned(store: CheckpointStore) -> None:
