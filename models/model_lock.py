@@ -41,8 +41,9 @@ def lock_model(folder: Path) -> Iterator[None]:
                 "Stop that one first (Ctrl-C saves), or train another model with --model-name.",
             )
         if os.name != "nt":  # Windows locks bytes against reading too, so nobody could read the owner's words
-            os.ftruncate(descriptor, 0)
-            os.write(descriptor, f"process {os.getpid()}, since {datetime.now():%Y-%m-%d %H:%M:%S}\n".encode())
+            with contextlib.suppress(OSError):  # a full disk; the lock holds all the same
+                os.ftruncate(descriptor, 0)
+                os.write(descriptor, f"process {os.getpid()}, since {datetime.now():%Y-%m-%d %H:%M:%S}\n".encode())
         yield
     finally:
         os.close(descriptor)  # gives the lock back

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -49,3 +51,13 @@ def test_a_killed_owner_leaves_nothing_behind(tmp_path: Path) -> None:
     with lock_model(tmp_path):
         pass
     owner.stdout.close()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="nothing is written there")
+def test_a_full_disk_does_not_keep_anybody_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def write(descriptor: int, data: bytes) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "write", write)
+    with lock_model(tmp_path), pytest.raises(FaceLoomError, match="by another process"), lock_model(tmp_path):
+        pass
