@@ -159,7 +159,9 @@ def move_to_trash(trash: Path, paths: Sequence[Path], reason: str, **details: An
     moves = []
     taken: set[str] = set()
     for n, path in enumerate(paths):
-        name = path.name if path.name.casefold() not in taken else f"{n:05d}_{path.name}"
+        name = path.name
+        while name.casefold() in taken:
+            name = f"{n:05d}_{name}"
         taken.add(name.casefold())
         moves.append({"from": os.path.abspath(path), "name": name})
     try:

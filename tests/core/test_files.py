@@ -112,6 +112,16 @@ def test_trash_and_undo_bring_everything_back(odd_folder: Path) -> None:
         files.undo_last(trash)
 
 
+def test_files_of_one_name_never_meet_in_the_trash(tmp_path: Path) -> None:
+    paths = [tmp_path / name for name in ("a/x.jpg", "a/00002_x.jpg", "b/x.jpg", "c/X.jpg")]
+    for path in paths:
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(str(path))
+    files.move_to_trash(tmp_path / "trash", paths, "test")
+    files.undo_last(tmp_path / "trash")
+    assert [path.read_text() for path in paths] == [str(path) for path in paths]
+
+
 def test_undo_never_overwrites(tmp_path: Path) -> None:
     file = tmp_path / "x.png"
     file.write_text("old")
