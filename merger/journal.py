@@ -157,12 +157,12 @@ class Journal:
     def withdraw(self, stem: str) -> None:
         """Takes back what is known of a frame: it has to be rendered next time, whatever its files say."""
         if self._finished.pop(stem, None) is not None:
-            self._append(json.dumps({"stem": stem}, ensure_ascii=False) + "\n")
+            self._append(json.dumps({"stem": stem}) + "\n")
 
     def _append(self, line: str) -> None:
         assert self._stream is not None, "the journal is not open"
         try:
-            self._stream.write(line.encode("utf-8"))
+            self._stream.write(line.encode("ascii"))
             self._stream.flush()
         except OSError as problem:
             raise explain_os_error(problem, self.path) from problem
@@ -170,7 +170,7 @@ class Journal:
 
 def _line(stem: str, finished: Finished) -> str:
     record = {"stem": stem, "key": dataclasses.asdict(finished.key), "sizes": list(finished.sizes)}
-    return json.dumps(record, ensure_ascii=False) + "\n"
+    return json.dumps(record) + "\n"  # ASCII: a name may hold bytes that are no UTF-8
 
 
 def _enter(finished: dict[str, Finished], line: bytes) -> None:

@@ -43,6 +43,15 @@ def test_a_finished_frame_is_up_to_date(tmp_path: Path) -> None:
     assert open_journal(tmp_path).state_of("2", KEY) == ["new"]
 
 
+def test_a_name_that_is_no_unicode_is_kept(tmp_path: Path) -> None:
+    """What Python makes of a file name with the single byte 0xE9 in it."""
+    with open_journal(tmp_path) as journal:
+        journal.record("caf\udce9", KEY, (5, 3))
+        journal.withdraw("caf\udce9")
+        journal.record("caf\udce9", KEY, (5, 3))
+    assert open_journal(tmp_path).state_of("caf\udce9", KEY) == ["missing"]  # known; its files were never written
+
+
 @pytest.mark.parametrize("part", ["frame", "faces", "settings", "model", "software"])
 def test_what_changed_is_named(tmp_path: Path, part: str) -> None:
     finish(tmp_path, "1")
