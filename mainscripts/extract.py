@@ -32,7 +32,15 @@ from facelib.extraction import ExtractionSettings, suggest_side
 from facelib.face_type import FaceType
 from mainscripts.extract_central import BatchFinder, MakeBatchFinders, located, make_batch_finders
 from mainscripts.extract_journal import JOURNAL_NAME, Fingerprint, FrameEntry, Journal
-from mainscripts.extract_plan import few, list_faces, list_frames, name_ranges, plan_continue, plan_merge
+from mainscripts.extract_plan import (
+    few,
+    list_faces,
+    list_frames,
+    name_ranges,
+    plan_continue,
+    plan_merge,
+    refuse_mixed_folders,
+)
 from mainscripts.extract_worker import (
     FinderChoice,
     FrameResult,
@@ -170,11 +178,13 @@ def run(
 
     Raises:
         MissingInput: no frames, no networks, or no face in any frame.
-        BadOption: two frames share a stem, the faces that are there were made with other settings, or no such device.
+        BadOption: frames and faces share a folder, two frames share a stem, the faces that are there were made with
+            other settings, or no such device.
         ConfirmationNeeded: `replace` without `yes` and without a terminal; `abort` with faces there.
         FaceLoomError: the disk is full or the folder cannot be written.
         PartialFailure: some frames could not be read; the others are done.
     """
+    refuse_mixed_folders(options.input_dir, options.output_dir, _debug_folder(options))
     frames = list_frames(options.input_dir)
     _check_existing(options)
     worker = _worker_settings(options, make_finder)

@@ -55,6 +55,16 @@ def list_frames(folder: Path) -> list[Path]:
     return frames
 
 
+def refuse_mixed_folders(frames: Path, faces: Path, debug: Path) -> None:
+    """BadOption where frames lie among what is written: they would be taken for faces, and faces for frames."""
+    if frames.resolve() in (faces.resolve(), debug.resolve()):
+        raise BadOption(
+            f"Frames and faces (and <folder of faces>_debug) are different folders. Received: --input-dir {frames} "
+            f"--output-dir {faces}.",
+            "Choose a folder of their own for the faces.",
+        )
+
+
 def list_faces(output: Path) -> list[Path]:
     """The face files that are there; none where the folder does not exist."""
     return list_images(output, FACE_EXTENSIONS) if output.is_dir() else []
@@ -133,15 +143,16 @@ def _is_finished(frame: Path, journal: Journal) -> bool:
 
 
 def _refuse_other_settings(journal: Journal, done: set[str], settings: Mapping[str, Any], output: Path) -> None:
-    others = {journal.frames[name].key for name in done} - {settings_key(settings)}
-    if not others:
-        return
-    old = journal.settings.get(next(iter(others)), {})
-    changed = [f"{k} {old.get(k)} (now {v})" for k, v in settings.items() if old.get(k) != v and k != "auto_side"]
-    raise BadOption(
-        f"The faces in {output} were made with other settings. Received: {', '.join(changed) or 'unknown ones'}.",
-        "Repeat the earlier settings, or choose --on-existing replace (they go to the trash) or merge (they stay).",
-    )
+    for key in {journal.frames[name].key for name in done} - {settings_key(settings)}:
+        old = journal.settings.get(key, {})
+        # How a side was chosen is no part of a face.
+        changed = [f"{k} {old.get(k)} (now {v})" for k, v in settings.items() if old.get(k) != v and k != "auto_side"]
+        if changed:
+            raise BadOption(
+                f"The faces in {output} were made with other settings. Received: {', '.join(changed)}.",
+                "Repeat the earlier settings, or choose --on-existing replace (they go to the trash) or merge (they "
+                "stay).",
+            )
 
 
 def _is_left_over(file: Path, metadata: FaceMetadata, task: FrameTask, settings: Mapping[str, Any]) -> bool:

@@ -73,9 +73,8 @@ def workspace(odd_folder: Path) -> Workspace:
 
 
 def _options(workspace: Workspace, **given: object) -> ExtractOptions:
-    return ExtractOptions.of(
-        input_dir=workspace.data_src, output_dir=workspace.data_src_aligned, **{"image_size": 256, "workers": 0} | given
-    )
+    usual = {"input_dir": workspace.data_src, "output_dir": workspace.data_src_aligned, "image_size": 256, "workers": 0}
+    return ExtractOptions.of(**usual | given)
 
 
 def _extract(workspace: Workspace, **given: object) -> ExtractReport:
@@ -199,6 +198,25 @@ def test_other_settings_are_not_mixed_in_silently(workspace: Workspace) -> None:
     with pytest.raises(BadOption, match=r"face_type whole_face \(now full_face\), side 256 \(now 320\).*--on-existing"):
         _extract(workspace, face_type="f", image_size=320)
     assert {p: p.read_bytes() for p in workspace.data_src_aligned.iterdir()} == before
+
+
+@pytest.mark.parametrize(("first", "second"), [("auto", 256), (256, "auto")])
+def test_a_side_is_the_same_however_it_was_chosen(workspace: Workspace, first: object, second: object) -> None:
+    assert _extract(workspace, image_size=first).side == 256
+    assert _extract(workspace, image_size=second).skipped == 5
+
+
+@pytest.mark.parametrize("folder", ["data_src", "data_src_debug"])
+def test_frames_are_never_among_what_is_written(workspace: Workspace, folder: str) -> None:
+    frames = workspace.root / folder
+    if folder != "data_src":
+        workspace.data_src.rename(frames)
+    for path in frames.iterdir():
+        path.rename(path.with_suffix(".jpg"))
+    with pytest.raises(BadOption, match="different folders"):
+        _extract(workspace, input_dir=frames, output_dir=workspace.data_src, on_existing="replace", yes=True)
+    assert len(list(frames.iterdir())) == 5
+    assert not workspace.trash.exists()
 
 
 def test_replace_needs_agreement_and_can_be_undone(workspace: Workspace) -> None:
