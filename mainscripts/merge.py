@@ -15,7 +15,7 @@ from typing import Any
 import psutil
 
 from core.errors import BadOption, BrokenFile, Cancelled, MissingInput, PartialFailure
-from core.files import list_images, require_free_space
+from core.files import list_images, move_to_trash, require_free_space
 from core.images import encode_png, read_image
 from core.options import Options, option
 from core.parallel import default_workers
@@ -191,6 +191,8 @@ def run(workspace: Workspace, options: MergeOptions, progress: Progress) -> Merg
     jobs = [FrameJob(frame, settings) for frame in collection.frames if states[frame.stem]]
     outcome = MergeOutcome()
     if jobs:
+        if not journal.path.exists():
+            _put_strangers_away(jobs, folders, workspace, progress)
         _require_space(jobs, folders)
         with journal:
             outcome = _merge(jobs, load, keys, journal, folders, options, progress)
@@ -247,6 +249,20 @@ def fingerprint(parts: State) -> str:
             digest.update(f"{part}/{name} {tensor.dtype} {tensor.shape}\n".encode())
             digest.update(tensor.tobytes())
     return digest.hexdigest()
+
+
+def _put_strangers_away(jobs: Sequence[FrameJob], folders: Folders, workspace: Workspace, progress: Progress) -> None:
+    """Of folders never merged into: pictures that finished frames would overwrite go into the trash. They may be frames
+    of another video, or the work of another tool.
+    """
+    names = [f"{job.frame.stem}.png" for job in jobs]
+    strangers = [f / name for f in (folders.merged, folders.masks) for name in names if (f / name).exists()]
+    if strangers:
+        trash = move_to_trash(workspace.trash, strangers, f"merge into {folders.merged}")
+        progress.say(
+            f"{len(strangers)} picture(s) that were not merged here were in the way and were put into {trash}: "
+            f"{shortened([str(path) for path in strangers])}."
+        )
 
 
 def _require_space(jobs: Sequence[FrameJob], folders: Folders) -> None:

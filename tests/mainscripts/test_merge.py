@@ -202,6 +202,20 @@ def test_finished_frames_are_never_deleted_and_strangers_are_named(shot: Shot) -
     assert len(shot.files()) == 12
 
 
+def test_pictures_of_others_go_to_the_trash_and_not_under_finished_frames(shot: Shot) -> None:
+    """A mistyped --output-dir: the frames of the other video have the same names."""
+    foreign = shot.workspace.data_src / "00002.png"
+    write_image(foreign, np.full((20, 30, 3), 77, np.uint8))
+    before = foreign.read_bytes()
+    _, said = shot.merge(output_dir=shot.workspace.data_src)
+    assert "1 picture(s) that were not merged here were in the way" in said
+    (kept,) = shot.workspace.trash.glob("*/items/00002.png")
+    assert kept.read_bytes() == before
+    assert read_image(foreign).shape == (120, 160, 3)
+    shot.merge(output_dir=shot.workspace.data_src, restart=True)  # our own frames are simply written anew
+    assert len(list(shot.workspace.trash.iterdir())) == 1
+
+
 def test_frames_without_a_face_are_copied_and_told(shot: Shot) -> None:
     (shot.workspace.data_dst_aligned / "00004_0.jpg").unlink()
     report, said = shot.merge()
