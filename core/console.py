@@ -7,6 +7,7 @@ so a line said in between goes through `tqdm.write`, which lifts the bar out of 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import sys
 import time
@@ -21,16 +22,33 @@ from tqdm import tqdm
 _log: IO[str] | None = None
 
 
-def _emit(text: str, stream: IO[str]) -> None:
+def _remember(text: str) -> None:
+    """Writes to the log. A disk that is full then leaves a gap in it, and stops nothing."""
     if _log is not None:
-        _log.write("".join(f"{datetime.now():%H:%M:%S} {line}\n" for line in (text.splitlines() or [""])))
-        _log.flush()
+        with contextlib.suppress(OSError):
+            _log.write(text)
+            _log.flush()
+
+
+@contextlib.contextmanager
+def _perhaps_unheard() -> Iterator[None]:
+    """A terminal that was closed takes nothing any more; a step that is still saving its work must not fail for it."""
     try:
-        tqdm.write(text, file=stream)
-        stream.flush()
-    except UnicodeEncodeError:  # a console that cannot show a name must not stop the step
-        encoding = getattr(stream, "encoding", None) or "ascii"
-        tqdm.write(text.encode(encoding, "replace").decode(encoding), file=stream)
+        yield
+    except OSError as problem:
+        if problem.errno != errno.EIO:
+            raise
+
+
+def _emit(text: str, stream: IO[str]) -> None:
+    _remember("".join(f"{datetime.now():%H:%M:%S} {line}\n" for line in (text.splitlines() or [""])))
+    with _perhaps_unheard():
+        try:
+            tqdm.write(text, file=stream)
+            stream.flush()
+        except UnicodeEncodeError:  # a console that cannot show a name must not stop the step
+            encoding = getattr(stream, "encoding", None) or "ascii"
+            tqdm.write(text.encode(encoding, "replace").decode(encoding), file=stream)
 
 
 def say(text: str = "") -> None:
@@ -50,8 +68,9 @@ def error(text: str) -> None:
 
 def say_inline(text: str) -> None:
     """Redraws the current terminal line with `text` (no line break, not logged): the training line."""
-    sys.stdout.write(f"\r{text}\x1b[K" if os.name != "nt" else f"\r{text:<100}")
-    sys.stdout.flush()
+    with _perhaps_unheard():
+        sys.stdout.write(f"\r{text}\x1b[K" if os.name != "nt" else f"\r{text:<100}")
+        sys.stdout.flush()
 
 
 def is_interactive() -> bool:
@@ -69,8 +88,7 @@ def read_line(prompt: str) -> str:
         EOFError: nobody is there.
     """
     answer = input(prompt)
-    if _log is not None:
-        _log.write(f"{datetime.now():%H:%M:%S} {prompt}{answer}\n")
+    _remember(f"{datetime.now():%H:%M:%S} {prompt}{answer}\n")
     return answer
 
 
@@ -103,14 +121,13 @@ def log_to(file: Path) -> Iterator[Path]:
     finally:
         _log = before
         if stream is not None:
-            stream.close()
+            with contextlib.suppress(OSError):
+                stream.close()
 
 
 def log_only(text: str) -> None:
     """Writes to the log without showing it (tracebacks, repeat commands of a quiet run)."""
-    if _log is not None:
-        _log.write(text + "\n")
-        _log.flush()
+    _remember(text + "\n")
 
 
 def show_only(text: str) -> None:
@@ -143,7 +160,12 @@ class KeyReader:
         descriptor = sys.stdin.fileno()
         before = termios.tcgetattr(descriptor)
         tty.setcbreak(descriptor)  # keys at once, Ctrl-C still interrupts
-        self._restore = lambda: termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
+
+        def restore() -> None:
+            with contextlib.suppress(termios.error):  # a terminal that was closed needs nothing put back
+                termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
+
+        self._restore = restore
         self._active = True
         return self
 
@@ -156,7 +178,10 @@ class KeyReader:
             self._restore = None
 
     def read(self) -> str | None:
-        """The next key as a lower-case letter or a word ("enter", "space", "escape"), or None when none was pressed."""
+        """The next key as a lower-case letter or a word ("enter", "space", "escape"), or None when none was pressed.
+
+        Arrows and function keys are "special": the letters in what a terminal sends for them mean nothing here.
+        """
         if not self._active:
             return None
         key = self._read_windows() if os.name == "nt" else self._read_posix()
@@ -167,11 +192,33 @@ class KeyReader:
         import msvcrt
 
         keyboard: Any = msvcrt  # its functions exist on Windows only
-        return keyboard.getwch() if keyboard.kbhit() else None
+        if not keyboard.kbhit():
+            return None
+        key = keyboard.getwch()
+        if key in "\x00\xe0" and keyboard.kbhit():
+            keyboard.getwch()
+            return "special"
+        return str(key)
+
+    def _read_posix(self) -> str | None:
+        key = self._read_byte()
+        if key != "\x1b":
+            return key
+        # Arrows and function keys: Escape, "[" or "O", digits and signs, and a letter or "~" at the end.
+        following = self._read_byte()
+        if following is None:
+            return key
+        if following in "[O":
+            while (following := self._read_byte()) is not None and not "@" <= following <= "~":
+                pass
+        return "special"
 
     @staticmethod
-    def _read_posix() -> str | None:
+    def _read_byte() -> str | None:
         import select
 
-        ready, _, _ = select.select([sys.stdin], [], [], 0)
-        return (os.read(sys.stdin.fileno(), 1).decode("latin-1") or None) if ready else None
+        with _perhaps_unheard():
+            ready, _, _ = select.select([sys.stdin], [], [], 0)
+            if ready:
+                return os.read(sys.stdin.fileno(), 1).decode("latin-1") or None
+        return None

@@ -34,6 +34,15 @@ def test_a_log_that_cannot_be_opened_does_not_stop_the_step(tmp_path: Path, caps
     assert "still here" in shown.out
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a disk that is always full is Linux")
+def test_a_log_on_a_full_disk_does_not_stop_the_step(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "step.log").symlink_to("/dev/full")
+    with console.log_to(tmp_path / "step.log"):
+        console.say("still here")
+        console.log_only("a traceback")
+    assert capsys.readouterr().out == "still here\n"
+
+
 def test_a_console_that_cannot_show_a_name_shows_the_rest(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     with open(tmp_path / "out.txt", "w", encoding="ascii") as narrow:
         monkeypatch.setattr(sys, "stdout", narrow)
@@ -60,5 +69,9 @@ def test_keys_of_a_terminal_are_read_at_once(monkeypatch: pytest.MonkeyPatch) ->
             assert keys.read() is None
             os.write(keyboard, b"S\n ")
             assert [keys.read(), keys.read(), keys.read(), keys.read()] == ["s", "enter", "space", None]
+            # down, F5, Alt-b, b, Escape: only the fourth is a "b"
+            os.write(keyboard, b"\x1b[B\x1b[15~\x1bbb\x1b")
+            pressed = [keys.read() for _ in range(6)]
+            assert pressed == ["special", "special", "special", "b", "escape", None]
         assert termios.tcgetattr(terminal) == before
     os.close(keyboard)
