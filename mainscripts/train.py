@@ -126,7 +126,7 @@ def run(workspace: Workspace, options: TrainOptions, progress: Progress) -> Trai
 
     Raises:
         UserError: a faceset is missing or empty, or an option cannot be followed.
-        Cancelled: Ctrl-C or SIGTERM; what was learned is saved.
+        Cancelled: Ctrl-C, SIGTERM or a closed terminal; what was learned is saved.
         FaceLoomError: the model is in use or damaged, or the device failed.
     """
     from models.checkpoint import CheckpointStore, start_training
@@ -382,8 +382,8 @@ def _spoken(seconds: float) -> str:
 
 def _stopped(signal_number: int, report: TrainingReport) -> Cancelled:
     stopped = Cancelled(f"Stopped at iteration {report.iteration:,}; all is saved.", "Run the step again to go on.")
-    if signal_number == signal.SIGTERM:
-        stopped.exit_code = 128 + signal.SIGTERM
+    if signal_number != signal.SIGINT:
+        stopped.exit_code = 128 + signal_number
     return stopped
 
 

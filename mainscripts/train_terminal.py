@@ -1,7 +1,8 @@
 """The terminal's side of a training: keys and signals in, the training line out.
 
     Enter save and stop   s save   b backup   p preview   space other faces   l range of the chart
-    Ctrl-C or SIGTERM     save and stop; pressed again while it saves, nothing more; the third time stops at once
+    Ctrl-C, a closed terminal, or the system's wish to end this process
+                          save and stop; pressed again while it saves, nothing more; the third time stops at once
 
 Stopping at once is safe too: a save that is cut short leaves the one before it (models/checkpoint.py).
 """
@@ -33,6 +34,9 @@ KEY_HELP = "Keys: [Enter] save and stop  [s] save  [b] backup  [p] preview  [spa
 LINE_SECONDS = 30.0
 """Without a terminal the training line is said this often instead of being redrawn."""
 
+_SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name)]
+"""SIGHUP: the terminal was closed (POSIX); SIGBREAK: the same, or Ctrl-Break (Windows)."""
+
 _AT_ONCE = 3  # so many signals end the program without waiting for the iteration
 
 
@@ -60,8 +64,9 @@ class TerminalCommands:
         if self.interactive:
             self._stack.enter_context(self._keys)
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
-                self._before[number] = signal.signal(number, self._on_signal)
+            for number in _SIGNALS:
+                if number == signal.SIGINT or signal.getsignal(number) != signal.SIG_IGN:  # started with nohup
+                    self._before[number] = signal.signal(number, self._on_signal)
         return self
 
     def __exit__(

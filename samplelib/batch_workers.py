@@ -1,8 +1,8 @@
 """Worker processes that build batches into shared memory; only numbers travel, as short JSON messages over pipes.
 
 A worker that dies is noticed at once (the system reports it like a message), replaced, and its batches are given to its
-successor. Workers ignore Ctrl-C, end when told to, and end by themselves when the parent is gone. They import no neural
-framework.
+successor. Workers ignore Ctrl-C and the other signals that mean the parent, which may want to save first; they end when
+told to, and by themselves when the parent is gone. They import no neural framework.
 """
 
 from __future__ import annotations
@@ -157,9 +157,6 @@ class BatchWorkers:
 def _end(worker: _Worker) -> None:
     """Makes sure that a worker is gone and nothing of it is left."""
     if worker.process.is_alive():
-        worker.process.terminate()
-        worker.process.join(_STOP_SECONDS)
-    if worker.process.is_alive():
         worker.process.kill()
         worker.process.join()
     worker.process.close()
@@ -189,7 +186,9 @@ def settle_process() -> None:
 
 def _run_worker(pipe: Connection, plan: BatchPlan, caches: list[SharedHandle], batches: SharedHandle) -> None:
     """A worker's life: take a job, build it, say so, until told to stop or the parent is gone."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK"):  # the last two: a closed terminal, on POSIX and on Windows
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
     settle_process()
     storage = SharedArrays.attach(batches)
     builder = BatchBuilder(plan, [SharedArrays.attach(handle) for handle in caches])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -220,7 +221,13 @@ def test_another_error_stays_what_it_is(
         train(faces, tmp_path / "model")
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+SIGNALS = [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
+SIGNALS += [
+    (getattr(signal, name), code) for name, code in (("SIGHUP", 129), ("SIGBREAK", 149)) if hasattr(signal, name)
+]
+
+
+@pytest.mark.parametrize(("number", "code"), SIGNALS)
 def test_signals_save_and_stop(
     faces: Path, tmp_path: Path, built: list[dict[str, Any]], number: signal.Signals, code: int
 ) -> None:
@@ -241,6 +248,56 @@ def test_signals_save_and_stop(
     assert found is not None
     assert found.state.iteration == built[0]["model"].iteration >= 3
     assert signal.getsignal(number) == before
+
+
+@pytest.mark.skipif(os.name == "nt", reason="nohup is POSIX")
+def test_what_nohup_holds_off_stays_off() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with TerminalCommands(SILENT) as commands:
+            signal.raise_signal(signal.SIGHUP)
+            assert commands.read() == []
+        assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+CLOSED_TERMINAL = """
+import os, sys
+sys.path.insert(0, {repository!r})
+if __name__ == "__main__":
+    os.login_tty(0)
+    import mainscripts.train
+    from mainscripts.cli import main
+    from tests.models.fake_model import FakeModel
+    mainscripts.train.build_model = lambda class_name, values, **rest: FakeModel(seed=rest["seed"])
+    sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="pseudo terminals are POSIX")
+def test_a_closed_terminal_saves(faces: Path, tmp_path: Path) -> None:
+    import pty
+
+    keyboard, terminal = pty.openpty()
+    script = tmp_path / "script.py"
+    script.write_text(CLOSED_TERMINAL.format(repository=str(REPOSITORY)))
+    words = ["train", "--training-data-src-dir", faces / "src", "--training-data-dst-dir", faces / "dst", "--defaults"]
+    words += ["--model-dir", tmp_path / "model", "--no-preview", "--workers", "1", "--workspace", tmp_path]
+    words += ["--log", tmp_path / "step.log"]
+    command = [sys.executable, str(script), *map(str, words)]
+    trainer = subprocess.Popen(command, cwd=REPOSITORY, stdin=terminal, stdout=terminal, stderr=terminal)
+    os.close(terminal)
+    shown = b""
+    while b"[#0000" not in shown:
+        shown += os.read(keyboard, 4096)
+    time.sleep(0.2)
+    os.close(keyboard)
+    assert trainer.wait(timeout=30) == 128 + signal.SIGHUP
+    assert "Stopped at iteration" in (tmp_path / "step.log").read_text("utf-8")
+    found = CheckpointStore(tmp_path / "model" / "new_Quick96").read()
+    assert found is not None
+    assert found.state.iteration > 1
 
 
 def test_a_third_signal_stops_at_once() -> None:

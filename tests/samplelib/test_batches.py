@@ -249,6 +249,19 @@ def test_a_worker_that_dies_is_replaced_and_no_batch_is_lost(
         assert_equal(one, other)
 
 
+@pytest.mark.skipif(os.name == "nt", reason="signals of a terminal work differently there")
+def test_what_ends_a_whole_group_of_processes_is_the_parents_business(two_workers: TrainingBatches) -> None:
+    for _ in range(12):  # more than may be prepared ahead: both have begun
+        next(two_workers)
+    ids = two_workers.worker_process_ids
+    for process_id in ids:
+        os.kill(process_id, signal.SIGTERM)
+        os.kill(process_id, signal.SIGHUP)
+    for _ in range(12):
+        next(two_workers)
+    assert two_workers.worker_process_ids == ids
+
+
 def test_workers_that_keep_dying_end_with_a_sentence(two_workers: TrainingBatches) -> None:
     next(two_workers)
     start = time.monotonic()
