@@ -24,8 +24,9 @@ from core.options import Options, OptionSpec, TerminalAsker, flag_words, resolve
 from core.paths import Workspace, repository_root
 from mainscripts.commands import COMMANDS, Call
 
-OF_THE_MOMENT = ("on_existing", "model_name", "again", "from_time", "to_time")
-"""Answers about what lies there now, or about one file; offering them the next time would invite mistakes."""
+OF_THE_MOMENT = ("on_existing", "model_name", "from_time", "to_time", "delete_originals", "merge_back")
+"""Answers about what lies there now, about one file, or that put files away; offering them the next time would invite
+mistakes, and `--defaults` must not agree to what was agreed to once."""
 
 
 def settle(call: Call) -> Options:

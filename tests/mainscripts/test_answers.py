@@ -31,6 +31,7 @@ class HangOptions(Options):
     side: int = option(512, "Image size", low=256, high=2048)
     debug: bool = option(True, "Debug pictures")
     on_existing: str = option("continue", "What now", choices=("continue", "replace"))
+    merge_back: bool = option(False, "Put back", when=lambda o: o.side == 1024)
     target: Path | None = option(None, "Target")
     hidden: int = option(3, "Never asked", ask=False)
 
@@ -122,6 +123,14 @@ def test_the_last_answer_counts_without_a_terminal_too(tmp_path: Path, terminal:
     monkeypatch.setattr(console, "is_interactive", lambda: False)
     assert settle(call(tmp_path)).side == 768  # type: ignore[attr-defined]
     assert settle(call(tmp_path, side=512)).side == 512  # type: ignore[attr-defined]
+
+
+def test_to_have_agreed_once_is_no_agreement_for_ever(tmp_path: Path, terminal: Any, monkeypatch: Any) -> None:
+    terminal("1024", "n", "", "y", "")
+    assert settle(call(tmp_path)).merge_back  # type: ignore[attr-defined]
+    monkeypatch.setattr(console, "is_interactive", lambda: False)
+    options = settle(call(tmp_path))
+    assert (options.side, options.merge_back) == (1024, False)  # type: ignore[attr-defined]
 
 
 def test_answers_of_one_folder_are_not_those_of_another(tmp_path: Path, terminal: Any, monkeypatch: Any) -> None:
