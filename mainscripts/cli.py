@@ -246,21 +246,24 @@ def parser_for(command: Command, known: Sequence[OptionSpec]) -> argparse.Argume
     return parser
 
 
+FLAGS_OF_EVERY_COMMAND: tuple[tuple[str, dict[str, Any], str], ...] = (
+    ("--workspace", {"metavar": "DIR"}, "The folder that holds the work (default: workspace beside main.py)."),
+    ("--defaults", {"action": "store_true"}, "Ask nothing: the last answer counts, else the default."),
+    ("--yes", {"action": "store_true"}, "Agree in advance to everything this step would put away."),
+    ("--answers", {"metavar": "FILE"}, 'JSON with answers by option name, e.g. {"image_size": 512}.'),
+    ("--set", {"metavar": "NAME=VALUE", "action": "append"}, "One answer by option name; may be repeated."),
+    ("--log", {"metavar": "FILE"}, "Where to keep the log of this step (default: a new file in _internal/logs)."),
+    ("--progress", {"choices": sorted(_PROGRESS)}, "How progress is shown (default: bar)."),
+)
+"""Flag, how argparse takes it, help."""
+
+
 def _add_flags_for_every_command(parser: argparse.ArgumentParser, taken: set[str]) -> None:
     flags = parser.add_argument_group("flags of every command")
-
-    def add(flag: str, **rest: Any) -> None:
-        if flag not in taken:
-            flags.add_argument(flag, dest="__" + flag.strip("-"), **rest)
-
     flags.add_argument("-h", "--help", dest="__help", action="store_true", help="Show this and stop.")
-    add("--workspace", metavar="DIR", help="The folder that holds the work (default: workspace beside main.py).")
-    add("--defaults", action="store_true", help="Ask nothing; what is not given takes its default.")
-    add("--yes", action="store_true", help="Agree in advance to everything this step would put away.")
-    add("--answers", metavar="FILE", help='JSON with answers by option name, e.g. {"image_size": 512}.')
-    add("--set", action="append", metavar="NAME=VALUE", help="One answer by option name; may be repeated.")
-    add("--log", metavar="FILE", help="Where to keep the log of this step (default: a new file in _internal/logs).")
-    add("--progress", choices=sorted(_PROGRESS), help="How progress is shown (default: bar).")
+    for flag, how, told in FLAGS_OF_EVERY_COMMAND:
+        if flag not in taken:
+            flags.add_argument(flag, dest="__" + flag.strip("-"), help=told, **how)
 
 
 def describe(spec: OptionSpec) -> str:

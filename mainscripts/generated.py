@@ -20,7 +20,7 @@ from core.files import atomic_write_bytes
 from core.options import Options, OptionSpec, option, specs
 from core.paths import Workspace, repository_root
 from core.progress import Progress
-from mainscripts.cli import default_text
+from mainscripts.cli import FLAGS_OF_EVERY_COMMAND, default_text
 from mainscripts.commands import COMMANDS
 from mainscripts.steps import STEPS, scripts, steps_table
 
@@ -101,7 +101,7 @@ def fill_blocks(text: str, blocks: Mapping[str, Callable[[], str]], path: Path) 
 
 def options_tables() -> str:
     """README's chapter of flags: one table per command, and the flags of every command."""
-    parts = []
+    parts = [_every_command()]
     for command in COMMANDS:
         options_class, _ = command.load()
         parts.append(f"#### `{command.words}`\n\n{command.summary}")
@@ -111,6 +111,14 @@ def options_tables() -> str:
             rows += [_row(spec) for spec in known]
             parts.append("\n".join(rows))
     return "\n\n".join(parts)
+
+
+def _every_command() -> str:
+    rows = ["#### every command", "", "| flag | what |", "|---|---|"]
+    for flag, how, told in FLAGS_OF_EVERY_COMMAND:
+        value = how.get("metavar") or "/".join(how.get("choices", ()))
+        rows.append(f"| `{f'{flag} {value}'.strip()}` | {told} |")
+    return "\n".join(rows)
 
 
 def _row(spec: OptionSpec) -> str:

@@ -78,3 +78,5 @@ def test_the_tables_hold_every_command() -> None:
     tables = options_tables()
     for command in COMMANDS:
         assert f"#### `{command.words}`\n\n{command.summary}" in tables
+    for flag in ("--workspace DIR", "--defaults", "--yes", "--progress bar/json/none"):
+        assert f"| `{flag}` |" in tables
