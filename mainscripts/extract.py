@@ -34,8 +34,10 @@ from mainscripts.extract_central import BatchFinder, MakeBatchFinders, located, 
 from mainscripts.extract_journal import JOURNAL_NAME, Fingerprint, FrameEntry, Journal
 from mainscripts.extract_plan import (
     few,
+    in_words,
     list_faces,
     list_frames,
+    list_packs,
     name_ranges,
     plan_continue,
     plan_merge,
@@ -60,7 +62,7 @@ _UNFINISHED_FOR_SECONDS = 600
 
 
 def _holds_faces(settled: Any) -> bool:
-    return bool(list_faces(settled.output_dir))
+    return bool(list_faces(settled.output_dir) or list_packs(settled.output_dir))
 
 
 @dataclass(kw_only=True)
@@ -268,27 +270,31 @@ def _settings(options: ExtractOptions, detector: str) -> dict[str, Any]:
 
 def _check_existing(options: ExtractOptions) -> None:
     """`abort` and an unconfirmed `replace` stop here, before anything is done."""
-    count = len(list_faces(options.output_dir))
-    if count and options.on_existing == "abort":
+    faces, packs = list_faces(options.output_dir), list_packs(options.output_dir)
+    if not faces and not packs:
+        return
+    if options.on_existing == "abort":
         raise ConfirmationNeeded(
-            f"{options.output_dir} holds {count} faces already; nothing was changed.",
+            f"{options.output_dir} holds {in_words(faces, packs)} already; nothing was changed.",
             "Choose --on-existing continue, merge or replace.",
         )
-    if count and options.on_existing == "replace" and not (options.yes or console.is_interactive()):
+    if options.on_existing == "replace" and not (options.yes or console.is_interactive()):
         raise ConfirmationNeeded(
-            f"{count} faces of {options.output_dir} would be put into the trash.", "Repeat the command with --yes."
+            f"{in_words(faces, packs)} of {options.output_dir} would be put into the trash.",
+            "Repeat the command with --yes.",
         )
 
 
 def _put_old_faces_away(
     workspace: Workspace, options: ExtractOptions, report: ExtractReport, progress: Progress
 ) -> None:
-    """Faces, their journal and their debug pictures go into the trash."""
-    faces, journal, debug = list_faces(options.output_dir), options.output_dir / JOURNAL_NAME, _debug_folder(options)
-    old = [*faces, *([journal] if journal.exists() else []), *(list_images(debug) if debug.is_dir() else [])]
+    """Faces, packed ones too, their journal and their debug pictures go into the trash."""
+    faces, packs = list_faces(options.output_dir), list_packs(options.output_dir)
+    journal, debug = options.output_dir / JOURNAL_NAME, _debug_folder(options)
+    old = [*faces, *packs, *([journal] if journal.exists() else []), *(list_images(debug) if debug.is_dir() else [])]
     if old:
         report.trash = move_to_trash(workspace.trash, old, f"extract --on-existing replace ({options.output_dir})")
-        progress.say(f"{len(faces)} old faces were put into {report.trash} (`workspace undo` brings them back).")
+        progress.say(f"Put into {report.trash}: {in_words(faces, packs)} (`workspace undo` brings them back).")
 
 
 def _auto_side(
@@ -385,6 +391,12 @@ def _tell(
     if report.skipped:
         progress.say(f"Finished before: {report.skipped}")
     progress.say(f"Faces detected: {report.faces}")
+    packs = list_packs(options.output_dir) if report.faces else []
+    if packs:
+        progress.say(
+            f"{options.output_dir} holds {packs[0].name}: other steps take its faces, and not the new ones beside it. "
+            "Unpack it (util --unpack-faceset), or put it elsewhere."
+        )
     if report.without_face:
         noun = "frame" if len(report.without_face) == 1 else "frames"
         progress.say(f"Without a face: {len(report.without_face)} {noun}: {name_ranges(report.without_face, names)}")

@@ -11,9 +11,11 @@ from typing import Any
 from core.errors import BadOption, BrokenFile, MissingInput, UserError
 from core.files import list_images
 from core.paths import FACE_EXTENSIONS
+from facelib.legacy_pack import PACK_NAME as OLD_PACK_NAME
 from facelib.metadata import FaceMetadata, read_metadata
 from mainscripts.extract_journal import FaceEntry, Fingerprint, Journal, settings_key
 from mainscripts.extract_worker import FrameTask
+from samplelib.pack import PACK_NAME
 
 _NAMED_AT_MOST = 20
 
@@ -68,6 +70,17 @@ def refuse_mixed_folders(frames: Path, faces: Path, debug: Path) -> None:
 def list_faces(output: Path) -> list[Path]:
     """The face files that are there; none where the folder does not exist."""
     return list_images(output, FACE_EXTENSIONS) if output.is_dir() else []
+
+
+def list_packs(output: Path) -> list[Path]:
+    """The packs that are there. Where one is, every other step takes its faces, and none of the files beside it."""
+    return [output / name for name in (PACK_NAME, OLD_PACK_NAME) if (output / name).is_file()]
+
+
+def in_words(faces: Sequence[Path], packs: Sequence[Path]) -> str:
+    """ "5 faces and faceset.h5"."""
+    loose = [f"{len(faces)} faces"] if faces or not packs else []
+    return " and ".join([*loose, *(pack.name for pack in packs)])
 
 
 def plan_merge(frames: Sequence[Path], output: Path) -> Plan:

@@ -236,6 +236,23 @@ def test_replace_needs_agreement_and_can_be_undone(workspace: Workspace) -> None
     assert _extract(workspace).skipped == 5  # the journal came back as well
 
 
+def test_a_pack_is_replaced_like_faces_and_never_passed_over_in_silence(workspace: Workspace) -> None:
+    pack = workspace.data_src_aligned / "faceset.h5"
+    pack.parent.mkdir()
+    pack.write_bytes(b"faces")
+    with pytest.raises(ConfirmationNeeded, match=r"holds faceset\.h5 already"):
+        _extract(workspace, on_existing="abort")
+    listener = _Listener()
+    run(workspace, _options(workspace), listener, painted)
+    assert [line for line in listener.lines if "faceset.h5: other steps take its faces" in line]
+    with pytest.raises(ConfirmationNeeded, match=r"5 faces and faceset\.h5.*--yes"):
+        _extract(workspace, on_existing="replace")
+    report = _extract(workspace, on_existing="replace", yes=True)
+    assert report.trash is not None
+    assert (report.trash / "items" / "faceset.h5").read_bytes() == b"faces"
+    assert (report.faces, pack.exists()) == (5, False)
+
+
 def test_merge_keeps_every_face_and_adds_what_is_missing(workspace: Workspace) -> None:
     _extract(workspace)
     kept = (workspace.data_src_aligned / "00002_0.jpg").read_bytes()
