@@ -59,7 +59,7 @@ class OptionSpec:
         help: one or two sentences, shown for `?` and in `--help`.
         when: whether the option applies, given the values settled so far; one that does not keeps its default.
         ask: whether it is asked at all, or is a flag only.
-        optional: an empty answer means None.
+        optional: an empty answer, for a number also `none`, means None.
         flag: the command-line spelling without dashes, e.g. "image-size".
         special: words accepted beside a number, e.g. ("auto",).
         fixed: cannot change once a model exists.
@@ -85,6 +85,11 @@ class OptionSpec:
     fixed: bool
     menu: Callable[[Any], Sequence[tuple[str, str]]] | None = None
     rows: Sequence[tuple[str, str]] = ()
+
+    @property
+    def is_number(self) -> bool:
+        """Whether its values are numbers."""
+        return self.kind in (int, float, Fraction)
 
     @property
     def range_text(self) -> str:
@@ -188,7 +193,7 @@ def parse_value(spec: OptionSpec, text: str) -> Any:
         BadOption: the text does not fit; the sentence says what is accepted and ends in "Received: ...".
     """
     text = text.strip()
-    if text == "" and spec.optional:
+    if spec.optional and (text == "" or (spec.is_number and text.casefold() == "none")):
         return None
     if text.casefold() in spec.special:
         return text.casefold()
@@ -229,7 +234,7 @@ def check_value(spec: OptionSpec, value: Any) -> Any:
         value = float(value)
     if not isinstance(value, spec.kind) or (spec.kind is int and isinstance(value, bool)):
         raise _refusal(spec, value)
-    if spec.kind in (int, float, Fraction):
+    if spec.is_number:
         number = float(typing.cast(float, value))
         off_grid = spec.step is not None and abs(number / spec.step - round(number / spec.step)) > 1e-9
         too_low, too_high = spec.low is not None and number < spec.low, spec.high is not None and number > spec.high
@@ -303,6 +308,8 @@ class TerminalAsker:
 
     def ask(self, spec: OptionSpec, default: Any) -> Any:
         inside = [spec.range_text] if spec.range_text else []
+        if spec.optional and spec.is_number and spec.default is None and default is not None:
+            inside.append("none")  # an empty line means the number that is offered
         if spec.help:
             inside.append("?:help")
         shown = "" if default is REQUIRED or default is None else f"[{show_value(spec, default)}] "

@@ -78,12 +78,14 @@ def repeat_line(call: Call, options: Options, remembered: Mapping[str, Any]) -> 
     words += flag_words(options, only_changed=True)
     for spec in specs(call.options_class):
         value = getattr(options, spec.name)
-        if spec.name in remembered and not callable(spec.default) and value == spec.default and value is not None:
-            words += (
-                [f"--{'' if value else 'no-'}{spec.flag}"]
-                if spec.kind is bool
-                else [f"--{spec.flag}", show_value(spec, value)]
-            )
+        if spec.name not in remembered or callable(spec.default) or value != spec.default:
+            continue
+        if spec.kind is bool:
+            words.append(f"--{'' if value else 'no-'}{spec.flag}")
+        elif value is not None:
+            words += [f"--{spec.flag}", show_value(spec, value)]
+        elif spec.is_number and remembered[spec.name] is not None:
+            words += [f"--{spec.flag}", "none"]
     words.append("--defaults")
     return quote_for_cmd(words) if os.name == "nt" else shlex.join(words)
 

@@ -51,6 +51,7 @@ def _spec(name: str) -> OptionSpec:
         ("degree", "0,25", 0.25),
         ("rate", "24000/1001", Fraction(24000, 1001)),
         ("rate", "", None),
+        ("rate", "None", None),
     ],
 )
 def test_what_is_accepted(name: str, text: str, value: object) -> None:
@@ -112,6 +113,20 @@ def test_an_option_that_does_not_apply_is_not_asked() -> None:
     answers = iter(["512", "f", "n", "25"])
     made = resolve(Sandwich, {"bread": "/x"}, asker=TerminalAsker(lambda _: next(answers), lambda _: None))
     assert (made.degree, made.rate) == (0.5, 25)
+
+
+def test_a_remembered_number_can_be_taken_back() -> None:
+    """An empty line means the number that is offered, so there is a word for no number."""
+    prompts, rest = [], iter(["512", "f", "n", "none"])
+
+    def read_line(prompt: str) -> str:
+        prompts.append(prompt)
+        return next(rest)
+
+    asker = TerminalAsker(read_line, lambda _: None)
+    made = resolve(Sandwich, {"bread": "/x"}, remembered={"rate": "25"}, asker=asker)
+    assert prompts[-1] == "[25] Rate ( none ) : "
+    assert made.rate is None
 
 
 def test_end_of_input_takes_the_default() -> None:

@@ -33,6 +33,7 @@ class HangOptions(Options):
     on_existing: str = option("continue", "What now", choices=("continue", "replace"))
     merge_back: bool = option(False, "Put back", when=lambda o: o.side == 1024)
     target: Path | None = option(None, "Target")
+    nails: int | None = option(None, "Nails", ask=False)
     hidden: int = option(3, "Never asked", ask=False)
 
 
@@ -165,11 +166,20 @@ def test_a_missing_required_value_is_named(tmp_path: Path) -> None:
 def test_the_repeating_line_gives_the_same_values_whatever_is_remembered(odd_folder: Path) -> None:
     """A value equal to the default is spelled out where another one is remembered."""
     one = call(odd_folder, side=512, debug=True)
-    remembered = {"side": 768, "debug": False}
+    remembered = {"side": 768, "debug": False, "nails": 3}
     words = shlex.split(repeat_line(one, HangOptions.of(**one.given), remembered))
     assert words[:2] == ["bash", str(ROOT / "bat" / "faceloom.sh")]
     assert words[2:5] == ["hang", "--workspace", str(odd_folder)]
-    assert words[5:] == ["--input-dir", str(odd_folder / "frames"), "--side", "512", "--debug", "--defaults"]
+    assert words[5:] == [
+        "--input-dir",
+        str(odd_folder / "frames"),
+        "--side",
+        "512",
+        "--debug",
+        "--nails",
+        "none",
+        "--defaults",
+    ]
 
 
 @pytest.mark.parametrize(
