@@ -197,7 +197,7 @@ def build_encoding(
     stream = stream.filter("setsar", sar=f"{aspect.numerator}/{aspect.denominator}")
     if plan.extension in (".mp4", ".mov"):
         settings["movflags"] = "+faststart"
-    extra = list(_PROGRESS)
+    extra = ["-nostats"]  # nobody reads its standard output while it is fed: a full pipe would hold it up
     streams = [stream]
     if sound is not None:
         shift = {"itsoffset": f"{float(sound.shift_seconds):.6f}"} if sound.shift_seconds else {}

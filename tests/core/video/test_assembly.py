@@ -12,10 +12,11 @@ import pytest
 from core.errors import ToolFailed
 from core.images import read_image
 from core.video.assembly import encode_video, plan_sound
-from core.video.commands import EncodingPlan, RawFrames
+from core.video.commands import EncodingPlan, RawFrames, build_encoding
 from core.video.extraction import extract_frames
 from core.video.probe import probe_video
 from core.video.properties import ColorTags, VideoProperties, settle_colors
+from core.video.tool import ffmpeg_binary, running
 from tests.core.video.clips import ffmpeg, make_clip, packet_hash, raw_frames, smooth_chart, to_limited_444
 
 BT709 = ColorTags("bt709", "bt709", "bt709", "tv", "left")
@@ -234,6 +235,18 @@ def test_what_a_container_cannot_hold_becomes_another_sound(tmp_path: Path) -> N
 
 
 # ------------------------------------------------------------------------------------------------------------- safety
+
+
+def test_ffmpeg_is_silent_while_it_is_fed(tmp_path: Path) -> None:
+    """Reports of progress that nobody reads would fill the pipe after some minutes and hold ffmpeg up for ever."""
+    frames = RawFrames(65, 49, 3, 8, Fraction(25))
+    plan = EncodingPlan(".mkv", True, 16, None, settle_colors(ColorTags(), 65, 49), Fraction(1))
+    with running(build_encoding(ffmpeg_binary(), frames, plan, None, tmp_path / "a.mkv"), feeding=True) as tool:
+        for picture in NOISE:
+            tool.feed(picture.data)
+        tool.end_feed()
+        assert tool.output.read() == b""
+        tool.finish()
 
 
 def test_nothing_half_is_left(tmp_path: Path) -> None:
