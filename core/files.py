@@ -12,6 +12,7 @@ import json
 import os
 import re
 import shutil
+import time
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
@@ -36,6 +37,26 @@ def explain_os_error(problem: OSError, path: Path) -> FaceLoomError:
             "Make the folder writable (or close the program that holds the file), then run the same step again.",
         )
     return FaceLoomError(f"{path}: {problem.strerror or problem}.", "Check the disk and the path, then try again.")
+
+
+_PATIENCE_SECONDS = 3.0 if os.name == "nt" else 0.0
+
+
+def replace_patiently(old: Path, new: Path) -> None:
+    """`os.replace`; Windows refuses while a virus scanner, an index or a viewer has the file (for a folder: any file
+    in it) open, which is over in a moment, so it is tried again for three seconds there.
+
+    Raises:
+        OSError: as `os.replace`.
+    """
+    end = time.monotonic() + _PATIENCE_SECONDS
+    while True:
+        try:
+            return os.replace(old, new)
+        except PermissionError:
+            if time.monotonic() >= end:
+                raise
+            time.sleep(0.05)
 
 
 def sync_folder(folder: Path) -> None:
@@ -72,7 +93,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield unfinished
         sync_file(unfinished)
-        os.replace(unfinished, path)
+        replace_patiently(unfinished, path)
     except OSError as problem:
         raise explain_os_error(problem, path) from problem
     finally:
@@ -106,8 +127,8 @@ def swap_folder(new: Path, target: Path, previous: Path) -> None:
         if target.exists():
             if previous.exists():
                 shutil.rmtree(previous)
-            os.replace(target, previous)
-        os.replace(new, target)
+            replace_patiently(target, previous)
+        replace_patiently(new, target)
     except OSError as problem:
         raise explain_os_error(problem, target) from problem
     sync_folder(target.parent)

@@ -6,14 +6,13 @@ model/<name>_<Class>/backups/
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 
 from core.errors import MissingInput
-from core.files import explain_os_error, require_free_space, sync_file, sync_folder
+from core.files import explain_os_error, replace_patiently, require_free_space, sync_file, sync_folder
 from models.checkpoint_files import MANIFEST, verify_checkpoint
 
 BACKUPS = "backups"
@@ -80,8 +79,8 @@ class Backups:
             if self._slot(free).exists():
                 shutil.rmtree(self._slot(free))
             for number in range(free, 1, -1):
-                os.replace(self._slot(number - 1), self._slot(number))
-            os.replace(new, self._slot(1))
+                replace_patiently(self._slot(number - 1), self._slot(number))
+            replace_patiently(new, self._slot(1))
         except OSError as problem:
             raise explain_os_error(problem, new) from problem
         finally:

@@ -25,7 +25,6 @@ a part exchanged for one of another save is used when its own checksum proves it
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
@@ -34,7 +33,7 @@ from pathlib import Path
 import numpy as np
 
 from core.errors import BadOption, BrokenFile, FaceLoomError
-from core.files import explain_os_error, require_free_space, swap_folder
+from core.files import explain_os_error, replace_patiently, require_free_space, swap_folder
 from models.backups import BACKUPS, Backups
 from models.base import State, SwapModel
 from models.checkpoint_files import (
@@ -121,12 +120,12 @@ class CheckpointStore:
         """Finishes, or does away with, what an interrupted save left; moves a damaged checkpoint aside, so that it does
         not push the intact previous one out."""
         if self._new.exists() and not self.current.exists() and _is_whole(self._new):
-            os.replace(self._new, self.current)
+            replace_patiently(self._new, self.current)
         shutil.rmtree(self._new, ignore_errors=True)
         if self.current.exists() and self.previous.exists() and not _is_whole(self.current):
             broken = self.folder / "checkpoint.broken"
             shutil.rmtree(broken, ignore_errors=True)
-            os.replace(self.current, broken)
+            replace_patiently(self.current, broken)
 
     def read(self, *, without: Collection[str] = (), backup: int | None = None) -> Checkpoint | None:
         """The newest checkpoint that proves whole: the current one, else the previous one, which `notes` then say.

@@ -74,6 +74,34 @@ def test_swap_folder_leaves_a_complete_folder_wherever_it_is_stopped(
     assert complete
 
 
+def test_a_scanner_that_holds_a_file_for_a_moment_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on Windows, where a rename of an open file is refused."""
+    replace = os.replace
+    refused: list[Path] = []
+
+    def held(old: Path, new: Path) -> None:
+        if len(refused) < 3:
+            refused.append(old)
+            raise PermissionError(13, "The process cannot access the file", str(old))
+        replace(old, new)
+
+    monkeypatch.setattr(files, "_PATIENCE_SECONDS", 30.0)
+    monkeypatch.setattr(files.os, "replace", held)
+    files.atomic_write_text(tmp_path / "a", "one")
+    assert (len(refused), (tmp_path / "a").read_text()) == (3, "one")
+    refused.clear()
+    (tmp_path / "new").mkdir()
+    files.swap_folder(tmp_path / "new", tmp_path / "target", tmp_path / "previous")
+    assert (tmp_path / "target").is_dir()
+    refused.clear()
+    monkeypatch.setattr(files, "_PATIENCE_SECONDS", 0.0)
+    with pytest.raises(FaceLoomError, match="cannot be written"):
+        files.atomic_write_text(tmp_path / "a", "two")
+    assert (tmp_path / "a").read_text() == "one"
+
+
 @given(st.lists(st.integers(0, 10**12), min_size=1, max_size=20))
 def test_natural_order_is_numeric_order(numbers: list[int]) -> None:
     names = [f"frame {n}.png" for n in numbers]
