@@ -17,6 +17,7 @@ from multiprocessing.shared_memory import SharedMemory
 import numpy as np
 
 from core.errors import FaceLoomError
+from core.files import show_bytes
 
 Layout = Mapping[str, tuple[tuple[int, ...], str]]
 """Name of an array -> (shape, name of its type)."""
@@ -53,16 +54,23 @@ class SharedArrays:
         """Takes memory from the system.
 
         Raises:
-            FaceLoomError: the system has not that much shared memory.
+            FaceLoomError: the system has not that much shared memory, or does not give it.
         """
         size = layout_bytes(layout)
         room = shared_memory_room()
         if room is not None and size > room:
             raise FaceLoomError(
-                f"{size >> 20} MB of shared memory are needed and {room >> 20} MB are free.",
+                f"{show_bytes(size)} of shared memory are needed and {show_bytes(room)} are free.",
                 "Use a smaller batch or fewer workers, or give the container more (docker run --shm-size 8g).",
             )
-        return cls(SharedMemory(create=True, size=max(1, size)), layout, owner=True)
+        try:
+            block = SharedMemory(create=True, size=max(1, size))
+        except OSError as problem:  # Windows, say, takes it from the paging file at once
+            raise FaceLoomError(
+                f"{show_bytes(size)} of shared memory are needed, and the system refuses: {problem}.",
+                "Close other programs, use a smaller batch or fewer workers, or let Windows enlarge its paging file.",
+            ) from problem
+        return cls(block, layout, owner=True)
 
     @classmethod
     def private(cls, layout: Layout) -> SharedArrays:

@@ -20,7 +20,7 @@ from types import TracebackType
 import numpy as np
 
 from core.console import warn
-from core.errors import BadOption, MissingInput
+from core.errors import BadOption, FaceLoomError, MissingInput
 from core.parallel import default_workers
 from core.shared_arrays import SharedArrays, layout_bytes
 from samplelib.augmentation import UNCHANGED, SampleSettings
@@ -248,13 +248,17 @@ def _take_memory(
         bound = shareable_bytes(bound, layout_bytes(ring))
     pools = [(owner.samples, pool.needs) for owner, pool in zip(owners, plan.pools, strict=True)]
     slots = slots_within(bound, pools)
-    layouts = [cache_layout(samples, needs, count) for (samples, needs), count in zip(pools, slots, strict=True)]
     take = SharedArrays.create if workers else SharedArrays.private
     taken: list[SharedArrays] = []
     try:
         # The batches come first: without them nothing works, without room for faces it is only slower.
         taken.append(take(ring))
-        taken += [take(layout) for layout in layouts]
+        for (samples, needs), count in zip(pools, slots, strict=True):
+            try:
+                taken.append(take(cache_layout(samples, needs, count)))
+            except FaceLoomError as problem:
+                warn(f"Faces are decoded anew each time, which is slower. {problem.what}")
+                taken.append(take(cache_layout(samples, needs, 0)))
     except BaseException:
         for arrays in taken:
             arrays.close()

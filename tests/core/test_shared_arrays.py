@@ -60,3 +60,12 @@ def test_arrays_begin_at_multiples_of_64_bytes() -> None:
 def test_more_than_there_is_gets_a_sentence() -> None:
     with pytest.raises(FaceLoomError, match="shared memory"):
         SharedArrays.create({"huge": ((1 << 50,), "uint8")})
+
+
+def test_a_system_that_gives_no_memory_is_said_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(**named: object) -> None:
+        raise OSError("The paging file is too small")
+
+    monkeypatch.setattr("core.shared_arrays.SharedMemory", refuse)
+    with pytest.raises(FaceLoomError, match=r"bytes of shared memory are needed.*paging file is too small"):
+        SharedArrays.create(LAYOUT)

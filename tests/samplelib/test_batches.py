@@ -18,7 +18,7 @@ import pytest
 
 from core.errors import BadOption, FaceLoomError, MissingInput, ToolFailed
 from core.images import encode_jpeg
-from core.shared_arrays import SharedArrays
+from core.shared_arrays import Layout, SharedArrays
 from facelib.face_type import FaceType
 from facelib.metadata import write_face
 from samplelib.augmentation import SampleSettings
@@ -270,6 +270,24 @@ def test_workers_that_keep_dying_end_with_a_sentence(two_workers: TrainingBatche
             for process_id in two_workers.worker_process_ids:
                 psutil.Process(process_id).kill()
             next(two_workers)
+
+
+def test_without_memory_for_faces_the_batches_are_the_same(
+    facesets: tuple[Faceset, Faceset], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    alone = collected(TrainingBatches(*facesets, SRC, DST, 2, 4, workers=0), 3)
+    private = SharedArrays.private
+
+    def scarce(layout: Layout) -> SharedArrays:
+        if "sides" in layout and layout["sides"][0] != (0,):
+            raise FaceLoomError("There is no memory.")
+        return private(layout)
+
+    monkeypatch.setattr(SharedArrays, "private", scarce)
+    slower = collected(TrainingBatches(*facesets, SRC, DST, 2, 4, workers=0), 3)
+    assert "which is slower. There is no memory." in capsys.readouterr().err
+    for one, other in zip(alone, slower, strict=True):
+        assert_equal(one, other)
 
 
 def test_closing_leaves_no_process_and_no_shared_memory(facesets: tuple[Faceset, Faceset]) -> None:
