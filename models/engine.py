@@ -196,7 +196,9 @@ class _Session:
         except UnfitToSave:
             raise
         except FaceLoomError as problem:
-            kept = f"The checkpoint of iteration {self.saved_iteration:,} is intact."
+            kept = "Nothing was saved before."
+            if self.saved_iteration:
+                kept = f"The checkpoint of iteration {self.saved_iteration:,} is intact."
             if last:
                 raise FaceLoomError(f"{problem.what} {kept}", problem.remedy) from problem
             self.schedule.save_failed(self.clock())

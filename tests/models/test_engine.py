@@ -293,6 +293,16 @@ def test_a_full_disk_at_the_end_is_an_error(tmp_path: Path, disk: Callable[[bool
     assert training.store.read().state.iteration == 1  # type: ignore[union-attr]
 
 
+def test_a_disk_that_was_full_from_the_start_is_not_said_to_hold_anything(
+    tmp_path: Path, disk: Callable[[bool], None]
+) -> None:
+    disk(True)
+    training = Training(tmp_path / "m")
+    with pytest.raises(FaceLoomError, match=r"The disk is full.* Nothing was saved before\."):
+        training.run({2: [TrainingCommand.STOP]})
+    assert "is intact" not in training.said.all
+
+
 def test_an_error_in_the_loop_loses_nothing_that_was_learned(tmp_path: Path) -> None:
     class Ending(FakeBatches):
         def __next__(self) -> Any:
