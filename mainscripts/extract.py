@@ -7,10 +7,10 @@ faces that were deleted by hand stay deleted; failed ones are tried again.
 
 from __future__ import annotations
 
+import contextlib
 import re
 import time
 from collections.abc import Generator, Sequence
-from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -314,7 +314,10 @@ def _auto_side(
     count = min(_FRAMES_MEASURED, len(frames))
     sample = [FrameTask(frames[n * len(frames) // count]) for n in range(count)]
     sides: list[float] = []
-    with progress.task("Measuring faces", total=count) as task, closing(_ready_tasks(sample, central)) as ready:
+    with (
+        progress.task("Measuring faces", total=count) as task,
+        contextlib.closing(_ready_tasks(sample, central)) as ready,
+    ):
         outcomes = map_ordered(
             measure_frame, ready, workers=min(workers, count), initializer=start_process, initargs=(worker,)
         )
@@ -339,8 +342,9 @@ def _ready_tasks(tasks: Sequence[FrameTask], central: Sequence[BatchFinder]) -> 
 def _sweep(folder: Path) -> None:
     """Removes files that a killed run left half written (core/files.py names them); young ones may be in use."""
     for path in folder.glob(".*.part.jp*g") if folder.is_dir() else ():
-        if _UNFINISHED.fullmatch(path.name) and time.time() - path.stat().st_mtime > _UNFINISHED_FOR_SECONDS:
-            path.unlink()
+        with contextlib.suppress(OSError):  # another process may have finished it this moment
+            if _UNFINISHED.fullmatch(path.name) and time.time() - path.stat().st_mtime > _UNFINISHED_FOR_SECONDS:
+                path.unlink()
 
 
 def _work(
@@ -355,7 +359,10 @@ def _work(
 ) -> None:
     if not tasks:
         return
-    with progress.task("Extracting faces", total=len(tasks)) as task, closing(_ready_tasks(tasks, central)) as ready:
+    with (
+        progress.task("Extracting faces", total=len(tasks)) as task,
+        contextlib.closing(_ready_tasks(tasks, central)) as ready,
+    ):
         outcomes = map_ordered(
             extract_frame,
             ready,

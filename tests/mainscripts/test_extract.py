@@ -327,6 +327,13 @@ def test_what_a_killed_run_left_half_written_is_swept_up(workspace: Workspace) -
     assert [path.exists() for path in (old, young, mine)] == [False, True, True]
 
 
+def test_a_file_that_another_process_finishes_meanwhile_stops_nobody(workspace: Workspace) -> None:
+    workspace.data_src_aligned.mkdir()
+    gone = workspace.data_src_aligned / f".{'a' * 12}.part.jpg"
+    gone.symlink_to("nowhere")  # listed, but not there any more when it is looked at
+    assert _extract(workspace).faces == 5
+
+
 # ------------------------------------------------------------------------------------------------------------ bad input
 
 
