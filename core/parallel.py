@@ -23,6 +23,10 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
+_MOST_PROCESSES = 61 if os.name == "nt" else 1024
+"""Windows cannot wait for more at once, and `ProcessPoolExecutor` refuses to try."""
+
+
 @dataclass(frozen=True)
 class Outcome(Generic[Item, Result]):
     """What became of one item.
@@ -68,7 +72,7 @@ class _Pool:
     """A process pool that can be thrown away and made again."""
 
     def __init__(self, workers: int, initializer: Callable[..., None] | None, initargs: tuple[Any, ...]) -> None:
-        self._workers = workers
+        self._workers = min(workers, _MOST_PROCESSES)
         self._start = (initializer, initargs)
         self._executor: ProcessPoolExecutor | None = None
 

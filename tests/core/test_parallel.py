@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from core import parallel
 from core.errors import BrokenFile
 from core.parallel import map_ordered
 
@@ -54,3 +55,19 @@ def test_leaving_early_stops_the_workers() -> None:
     for outcome in map_ordered(_square, range(10_000), workers=2):
         if outcome.item == 5:
             break
+
+
+def test_never_more_processes_than_the_system_can_wait_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A Windows machine with 64 cores and more: 61 processes, not an error."""
+    asked: list[int] = []
+
+    def executor(workers: int, *_: object, **__: object) -> object:
+        asked.append(workers)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(parallel, "_MOST_PROCESSES", 61)
+    monkeypatch.setattr(parallel, "ProcessPoolExecutor", executor)
+    for workers in (3, 128):
+        with pytest.raises(KeyboardInterrupt):
+            list(map_ordered(str, [1], workers=workers))
+    assert asked == [3, 61]
