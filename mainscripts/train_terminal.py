@@ -35,7 +35,7 @@ LINE_SECONDS = 30.0
 """Without a terminal the training line is said this often instead of being redrawn."""
 
 _SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name)]
-"""SIGHUP: the terminal was closed (POSIX); SIGBREAK: the same, or Ctrl-Break (Windows)."""
+"""SIGHUP: the terminal was closed (POSIX). SIGBREAK: Ctrl-Break (Windows, where a closed window ends all at once)."""
 
 _AT_ONCE = 3  # so many signals end the program without waiting for the iteration
 

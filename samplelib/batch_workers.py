@@ -186,7 +186,7 @@ def settle_process() -> None:
 
 def _run_worker(pipe: Connection, plan: BatchPlan, caches: list[SharedHandle], batches: SharedHandle) -> None:
     """A worker's life: take a job, build it, say so, until told to stop or the parent is gone."""
-    for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK"):  # the last two: a closed terminal, on POSIX and on Windows
+    for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK"):  # a closed terminal on POSIX, Ctrl-Break on Windows
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)
     settle_process()
