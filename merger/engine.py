@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
+import os
 import signal
 import threading
 import time
@@ -52,6 +53,8 @@ ON_ERROR = ("copy", "skip", "stop")
 FACES_PER_BATCH = 4
 _FRAMES_PER_WORKER = 3
 _SECONDS_TO_END = 10.0
+_MOST_PROCESSES = 61 if os.name == "nt" else 1024
+"""Before Python 3.13, Windows cannot wait for more than 63 pipes at once."""
 
 
 @dataclass(frozen=True)
@@ -275,7 +278,7 @@ class _Round:
         """Works through the jobs; those that failed, with the reason, in their order."""
         self._jobs = jobs
         try:
-            for _ in range(min(workers, len(jobs))):
+            for _ in range(min(workers, len(jobs), _MOST_PROCESSES)):
                 self._workers.append(_Worker(self._setup))
             while True:
                 self._hand_out()

@@ -15,6 +15,7 @@ from core.errors import FaceLoomError
 from core.images import read_gray, read_image, write_image
 from core.progress import SILENT
 from facelib.prediction import Prediction
+from merger import engine
 from merger.compositors import CompositorSetup, remove_unfinished_files
 from merger.engine import FrameJob, MergeOutcome, merge_frames
 from merger.frames import FrameFace, FrameFaces
@@ -101,6 +102,22 @@ def test_files_do_not_depend_on_the_number_of_workers(shot: Shot) -> None:
     assert merged["00001"] == tuple(
         (folder / "00001.png").stat().st_size for folder in (folders.frames_folder, folders.masks_folder)
     )
+
+
+def test_no_more_processes_are_started_than_the_system_can_wait_for(
+    shot: Shot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[CompositorSetup] = []
+
+    class CountedWorker(engine._Worker):
+        def __init__(self, setup: CompositorSetup) -> None:
+            started.append(setup)
+            super().__init__(setup)
+
+    monkeypatch.setattr(engine, "_Worker", CountedWorker)
+    monkeypatch.setattr(engine, "_MOST_PROCESSES", 1)
+    outcome, _ = shot.merge("out", 8)
+    assert (outcome.merged, len(started)) == (9, 1)
 
 
 def test_faces_of_many_frames_are_predicted_in_batches_of_one_size(shot: Shot) -> None:
