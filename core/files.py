@@ -188,7 +188,7 @@ def move_to_trash(trash: Path, paths: Sequence[Path], reason: str, **details: An
     try:
         (box / "items").mkdir(parents=True)
         record = {"reason": reason, "moves": moves, **details}
-        atomic_write_text(box / _TRASH_LIST, json.dumps(record, ensure_ascii=False, indent=1, default=str))
+        atomic_write_text(box / _TRASH_LIST, json.dumps(record, indent=1, default=str))
         for move in moves:
             shutil.move(move["from"], box / "items" / move["name"])
     except OSError as problem:

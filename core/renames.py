@@ -57,7 +57,7 @@ def rename_all(folder: Path, names: Mapping[str, str]) -> int:
     token = uuid.uuid4().hex[:8]
     moves = [[old, f".{token}.{n:07d}.renaming{Path(new).suffix}", new] for n, (old, new) in enumerate(changed.items())]
     journal = folder / JOURNAL_NAME
-    atomic_write_text(journal, json.dumps({"schema": _SCHEMA, "names": moves}, ensure_ascii=False) + "\n")
+    atomic_write_text(journal, json.dumps({"schema": _SCHEMA, "names": moves}) + "\n")
     return finish_renames(folder)
 
 

@@ -196,3 +196,16 @@ def test_nothing_to_do_leaves_nothing_behind(tmp_path: Path) -> None:
     assert renames.rename_with_undo(tmp_path / "trash", tmp_path, {"a.jpg": "a.jpg"}, "test") is None
     assert sorted(content(tmp_path)) == ["a.jpg"]
     assert not (tmp_path / "trash").exists()
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs names of any bytes")
+def test_names_that_are_no_unicode_are_moved_and_come_back(tmp_path: Path) -> None:
+    folder = tmp_path / "faces"
+    folder.mkdir()
+    one, two = os.fsdecode(b"caf\xe9.jpg"), os.fsdecode(b"na\xefve.jpg")
+    (folder / one).write_bytes(b"1")
+    (folder / two).write_bytes(b"2")
+    renames.rename_with_undo(tmp_path / "trash", folder, {one: "00001.jpg"}, "test", put_away=[folder / two])
+    assert os.listdir(folder) == ["00001.jpg"]
+    renames.undo_newest(tmp_path / "trash")
+    assert ((folder / one).read_bytes(), (folder / two).read_bytes()) == (b"1", b"2")
