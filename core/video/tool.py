@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
-from core.errors import ToolFailed
+from core.errors import BadOption, ToolFailed
 
 _LINE = re.compile(r"^(?:\[[^\]]* @ 0x[0-9a-f]+\] )*\[(panic|fatal|error|warning|info|verbose|debug)\] (.*)$")
 _BAD = ("panic", "fatal", "error")
@@ -76,8 +76,20 @@ def ffmpeg_version(binary: Path) -> str:
 
 
 def file_address(path: Path) -> str:
-    """A path as ffmpeg takes it literally, whatever its characters look like ("-x", "a:b", "http:...")."""
-    return f"file:{os.path.abspath(path)}"
+    """A path as ffmpeg takes it literally, whatever its characters look like ("-x", "a:b", "http:...").
+
+    Raises:
+        BadOption: the name holds bytes that are no Unicode; ffmpeg-python knows text alone.
+    """
+    address = f"file:{os.path.abspath(path)}"
+    try:
+        address.encode("utf-8")
+    except UnicodeEncodeError:
+        shown = address.removeprefix("file:").encode("utf-8", "replace").decode("utf-8")
+        raise BadOption(
+            f"The name of a video must be Unicode (UTF-8). Received: {shown}.", "Rename the file or its folder."
+        ) from None
+    return address
 
 
 @dataclass

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from core.errors import ToolFailed
+from core.errors import BadOption, ToolFailed
 from core.video.tool import ffmpeg_binary, ffmpeg_version, file_address, run, running
 from tests.core.video.clips import FFMPEG
 
@@ -49,3 +49,8 @@ def test_it_is_gone_when_we_stop() -> None:
         raise KeyboardInterrupt
     with pytest.raises(ProcessLookupError):
         os.kill(number, 0)
+
+
+def test_a_name_that_is_no_unicode_is_refused_in_words() -> None:
+    with pytest.raises(BadOption, match=r"must be Unicode.*Received: .*clip\?\.mp4\. Rename"):
+        file_address(Path("clip\udcff.mp4"))
