@@ -191,8 +191,7 @@ def run(workspace: Workspace, options: MergeOptions, progress: Progress) -> Merg
     jobs = [FrameJob(frame, settings) for frame in collection.frames if states[frame.stem]]
     outcome = MergeOutcome()
     if jobs:
-        if not journal.path.exists():
-            _put_strangers_away(jobs, folders, workspace, progress)
+        _put_foreign_work_away(jobs, journal, folders, workspace, progress)
         _require_space(jobs, folders)
         with journal:
             outcome = _merge(jobs, load, keys, journal, folders, options, progress)
@@ -251,17 +250,18 @@ def fingerprint(parts: State) -> str:
     return digest.hexdigest()
 
 
-def _put_strangers_away(jobs: Sequence[FrameJob], folders: Folders, workspace: Workspace, progress: Progress) -> None:
-    """Of folders never merged into: pictures that finished frames would overwrite go into the trash. They may be frames
-    of another video, or the work of another tool.
+def _put_foreign_work_away(
+    jobs: Sequence[FrameJob], journal: Journal, folders: Folders, workspace: Workspace, progress: Progress
+) -> None:
+    """Pictures that finished frames would overwrite, and that this step has not written so, go into the trash: frames
+    of another video, the work of another tool, retouched frames.
     """
-    names = [f"{job.frame.stem}.png" for job in jobs]
-    strangers = [f / name for f in (folders.merged, folders.masks) for name in names if (f / name).exists()]
-    if strangers:
-        trash = move_to_trash(workspace.trash, strangers, f"merge into {folders.merged}")
+    foreign = [path for job in jobs for path in journal.foreign_files(job.frame.stem)]
+    if foreign:
+        trash = move_to_trash(workspace.trash, foreign, f"merge into {folders.merged}")
         progress.say(
-            f"{len(strangers)} picture(s) that were not merged here were in the way and were put into {trash}: "
-            f"{shortened([str(path) for path in strangers])}."
+            f"{len(foreign)} picture(s) that were not merged here, or edited since, were in the way and were put into "
+            f"{trash}: {shortened([str(path) for path in foreign])}."
         )
 
 

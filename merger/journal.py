@@ -149,6 +149,17 @@ class Journal:
                 return ["missing"]
         return []
 
+    def foreign_files(self, stem: str) -> list[Path]:
+        """Files in the place of a frame and its mask that hold somebody else's work: they were there before the first
+        merge, or were edited since (their size is another one).
+        """
+        finished = self._finished.get(stem)
+        if finished is None and self.path.exists():
+            return []  # of a run that was stopped, or a source that stands in for a failed frame
+        places = [folder / f"{stem}.png" for folder in self._folders]
+        sizes = finished.sizes if finished else (-1, -1)
+        return [p for p, size in zip(places, sizes, strict=True) if p.exists() and p.stat().st_size != size]
+
     def record(self, stem: str, key: RenderKey, sizes: tuple[int, int]) -> None:
         """Enters a finished frame whose files are in place."""
         self._finished[stem] = Finished(key, sizes)

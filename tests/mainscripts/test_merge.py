@@ -208,12 +208,24 @@ def test_pictures_of_others_go_to_the_trash_and_not_under_finished_frames(shot: 
     write_image(foreign, np.full((20, 30, 3), 77, np.uint8))
     before = foreign.read_bytes()
     _, said = shot.merge(output_dir=shot.workspace.data_src)
-    assert "1 picture(s) that were not merged here were in the way" in said
+    assert "1 picture(s) that were not merged here, or edited since, were in the way" in said
     (kept,) = shot.workspace.trash.glob("*/items/00002.png")
     assert kept.read_bytes() == before
     assert read_image(foreign).shape == (120, 160, 3)
     shot.merge(output_dir=shot.workspace.data_src, restart=True)  # our own frames are simply written anew
     assert len(list(shot.workspace.trash.iterdir())) == 1
+
+
+def test_a_retouched_frame_goes_to_the_trash_when_it_is_rendered_anew(shot: Shot) -> None:
+    shot.merge()
+    rendered = shot.files()
+    retouched = shot.workspace.data_dst_merged / "00002.png"
+    write_image(retouched, np.full((120, 160, 3), 77, np.uint8))
+    before = retouched.read_bytes()
+    assert "edited since" in shot.merge(restart=True)[1]
+    (kept,) = shot.workspace.trash.glob("*/items/*")
+    assert (kept.name, kept.read_bytes()) == ("00002.png", before)
+    assert shot.files() == rendered
 
 
 def test_frames_without_a_face_are_copied_and_told(shot: Shot) -> None:
