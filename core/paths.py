@@ -170,6 +170,6 @@ def find_video(pattern: Path) -> Path:
         names = ", ".join(p.name for p in candidates)
         raise BadOption(
             f"More than one video could be meant by {pattern.name}. Received: {names}.",
-            "Rename or move all but one, or name the file itself with --input-file.",
+            "Rename or move all but one, or name the file itself (--input-file; for a result --reference-file).",
         )
     return candidates[0]

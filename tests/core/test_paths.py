@@ -37,7 +37,7 @@ def test_no_video_and_several_videos_are_said_in_words(tmp_path: Path) -> None:
         find_video(tmp_path / "other.mp4")
     (tmp_path / "data_dst.mp4").touch()
     (tmp_path / "data_dst.mov").touch()
-    with pytest.raises(BadOption, match=r"Received: data_dst\.mov, data_dst\.mp4\."):
+    with pytest.raises(BadOption, match=r"Received: data_dst\.mov, data_dst\.mp4\. .*--reference-file"):
         find_video(pattern)
 
 
