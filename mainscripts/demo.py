@@ -71,7 +71,7 @@ class Recipe:
 
 
 FULL = Recipe(src_frames=120, dst_frames=96, rate=Fraction(24000, 1001), training_seconds=480, iterations=6000)
-QUICK = Recipe(src_frames=24, dst_frames=16, rate=Fraction(24000, 1001), training_seconds=35, iterations=120)
+QUICK = Recipe(src_frames=24, dst_frames=16, rate=Fraction(24000, 1001), training_seconds=35, iterations=300)
 _SRC_SEED, _DST_SEED, _TRAINING_SEED = 11, 22, 33
 _ALL_PARTS = ("encoder", "inter", "decoder_src", "decoder_dst", "optimizer")
 

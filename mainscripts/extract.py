@@ -397,7 +397,8 @@ def _tell(
     progress.say(f"Images found: {report.frames}")
     if report.skipped:
         progress.say(f"Finished before: {report.skipped}")
-    progress.say(f"Faces detected: {report.faces}")
+    now = f" ({report.faces} of them now)" if report.skipped else ""
+    progress.say(f"Faces detected: {sum(len(entry.faces) for entry in entries)}{now}")
     packs = list_packs(options.output_dir) if report.faces else []
     if packs:
         progress.say(

@@ -156,11 +156,23 @@ def run(workspace: Workspace, options: TrainOptions, progress: Progress) -> Trai
                 say=progress.say,
             )
             state.options = values
-            if options.reset or options.restore_backup is not None:
+            if found is not None and found.missing:
+                _keep_what_was_taken_out(store, progress)
+            if options.reset or options.restore_backup is not None or (found is not None and found.missing):
                 # A way back must not lead to the save that the user has just left; that one is now the previous.
                 store.save(model.export_state(), state)
             progress.say(_summary(folder, options, model, state, src, dst))
             return _train(model, src, dst, store, state, settings, options, progress)
+
+
+def _keep_what_was_taken_out(store: CheckpointStore, progress: Progress) -> None:
+    """Backs the save before up: it still has the part whose file is gone, should that have been a mistake."""
+    try:
+        slot = store.backups.make(store.previous)
+    except FaceLoomError as problem:
+        progress.say(f"The save before could not be kept as a backup. {problem}")
+    else:
+        progress.say(f"The save before, which still has it, is kept: {slot} (--restore-backup {int(slot.name)}).")
 
 
 def _train(

@@ -19,8 +19,9 @@ A save writes `checkpoint.new/` whole and flushes it; then the old previous goes
 `read` takes the newest that proves whole: every file is held against the manifest. Only the folders `checkpoint*` are
 ever swapped; previews, backups and files of the user's own in the model's folder are not touched by a save.
 
-Taken out on purpose: a part whose file was deleted is reported missing, and starts afresh only when the user says so;
-a part exchanged for one of another save is used when its own checksum proves it intact.
+Taken out on purpose: a part whose file the user deleted starts afresh, which is said aloud, and the save before, which
+still has it, becomes a backup; merging refuses such a checkpoint. A part exchanged for one of another save is used when
+its own checksum proves it intact.
 """
 
 from __future__ import annotations
@@ -261,15 +262,16 @@ def start_training(
         3. pretrained  nothing was ever saved: parts found in `pretrained_folder` are taken
         4. scratch     and the others start from the seed
 
-    A part named in `reset` goes the ways 3 and 4 in a model that is resumed. There is no fifth way: a checkpoint that
-    is there and cannot be used is an error.
+    A part named in `reset` goes the ways 3 and 4 in a model that is resumed, and so does, said aloud, one whose file
+    the user took out of the checkpoint (but not all of them: then something else has happened). There is no fifth way:
+    a checkpoint that is there and cannot be used is an error.
 
     Returns:
         The state the loop goes on from.
 
     Raises:
         BadOption: `reset` names no part of this model.
-        FaceLoomError: a part is missing or does not fit.
+        FaceLoomError: a part does not fit, or all of them are missing.
     """
     if reset and found is None:
         raise BadOption(f"A new model has no part to reset. Received: {', '.join(reset)}.", "Check --model-name.")
@@ -281,8 +283,11 @@ def start_training(
     if found is None:
         state, fresh = TrainingState(seed=seed), list(model.part_names)
     else:
-        state, fresh = found.state, [part for part in model.part_names if part in reset]
-        load_weights(model, found, [part for part in model.part_names if part not in reset])
+        taken_out = found.missing if len(found.missing) < len(model.part_names) else ()
+        for part in taken_out:
+            say(f"{part}{SUFFIX} was taken out of {found.folder}.")
+        state, fresh = found.state, [part for part in model.part_names if part in reset or part in taken_out]
+        load_weights(model, found, [part for part in model.part_names if part not in fresh])
         for part in fresh:
             model.reset_part(part)
     pretrained = [part for part in fresh if _load_pretrained(model, part, pretrained_folder)]

@@ -20,7 +20,7 @@ from core.errors import BadOption, Cancelled, FaceLoomError, MissingInput, ToolF
 from core.images import read_image
 from core.options import TerminalAsker, resolve
 from core.paths import Workspace
-from core.progress import SILENT, JsonProgress, TqdmProgress
+from core.progress import SILENT, JsonProgress, SilentProgress, TqdmProgress
 from mainscripts.cli import main
 from mainscripts.train import TrainOptions, parse_duration, run
 from mainscripts.train_terminal import TerminalCommands
@@ -104,6 +104,33 @@ def test_the_way_back_never_leads_to_the_save_that_was_left(
     else:
         assert started.state.iteration == built[2]["model"].iteration == 5
     assert left.read_bytes() != (store.current / "encoder.h5").read_bytes()
+
+
+class Listener(SilentProgress):
+    """Keeps what is said."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def say(self, text: str) -> None:
+        self.lines.append(text)
+
+
+def test_a_part_taken_out_starts_afresh_and_can_be_had_back(
+    faces: Path, tmp_path: Path, built: list[dict[str, Any]]
+) -> None:
+    store = CheckpointStore(tmp_path / "model" / "new_Quick96")
+    train(faces, tmp_path / "model")
+    train(faces, tmp_path / "model", target_iteration=6)
+    had = (store.previous / "encoder.h5").read_bytes()
+    (store.current / "encoder.h5").unlink()
+    listener = Listener()
+    assert train(faces, tmp_path / "model", listener, target_iteration=7).iteration == 7
+    said = "\n".join(listener.lines)
+    assert "encoder.h5 was taken out of" in said
+    assert "Started afresh, the rest is kept: encoder." in said
+    assert "--restore-backup 1" in said
+    assert (store.backups.find(1) / "encoder.h5").read_bytes() == had
 
 
 def test_settings_of_the_model_are_kept_with_it(faces: Path, tmp_path: Path, built: list[dict[str, Any]]) -> None:

@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -355,18 +356,26 @@ def test_pretrained_parts_are_taken_by_a_new_model(tmp_path: Path) -> None:
         start_training(FakeModel(), None, seed=99, pretrained_folder=tmp_path)
 
 
-def test_a_deleted_part_starts_afresh_only_when_that_is_said(trained: CheckpointStore) -> None:
+@pytest.mark.parametrize("reset", [(), ("encoder",)])
+def test_a_deleted_part_starts_afresh_and_that_is_said(trained: CheckpointStore, reset: Sequence[str]) -> None:
     (trained.current / "encoder.h5").unlink()
     with pytest.raises(FaceLoomError, match=r"encoder.h5 missing from .*train with --reset encoder"):
-        start_training(FakeModel(seed=1), trained.read(), seed=0)
+        load_weights(FakeModel(seed=1), trained.read(), ["encoder"])  # type: ignore[arg-type]
     model = FakeModel(seed=1)
     said: list[str] = []
-    start_training(model, trained.read(), seed=0, reset=["encoder"], say=said.append)
-    assert said == ["Started afresh, the rest is kept: encoder."]
+    start_training(model, trained.read(), seed=0, reset=reset, say=said.append)
+    assert said == [f"encoder.h5 was taken out of {trained.current}.", "Started afresh, the rest is kept: encoder."]
     fresh, kept = FakeModel(seed=1).export_state(), FakeModel(seed=1)
     load_weights(kept, trained.read(), ["decoder_src", "optimizer"])  # type: ignore[arg-type]
     assert same({"encoder": model.export_state()["encoder"]}, {"encoder": fresh["encoder"]})
     assert same(model.export_state(), kept.export_state())
+
+
+def test_with_every_part_gone_nothing_starts(trained: CheckpointStore) -> None:
+    for file in trained.current.glob("*.h5"):
+        file.unlink()
+    with pytest.raises(FaceLoomError, match=r"encoder.h5, .*missing from"):
+        start_training(FakeModel(seed=1), trained.read(), seed=0)
 
 
 def test_reset_names_parts_of_the_model(trained: CheckpointStore) -> None:
