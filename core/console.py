@@ -10,7 +10,6 @@ import contextlib
 import errno
 import os
 import sys
-import time
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
@@ -90,18 +89,6 @@ def read_line(prompt: str) -> str:
     answer = input(prompt)
     _remember(f"{datetime.now():%H:%M:%S} {prompt}{answer}\n")
     return answer
-
-
-def ask_in_time(prompt: str, seconds: float) -> bool:
-    """Shows `prompt` and waits; True when Enter was pressed within `seconds` (spec steps-and-cli 4.3)."""
-    say(prompt)
-    with KeyReader() as keys:
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
-            if keys.read() == "enter":
-                return True
-            time.sleep(0.05)
-    return False
 
 
 @contextlib.contextmanager

@@ -163,7 +163,7 @@ def list_images(folder: Path, extensions: Sequence[str] = IMAGE_EXTENSIONS) -> l
 def move_to_trash(trash: Path, paths: Sequence[Path], reason: str, **details: Any) -> Path:
     """Moves files and folders into `trash/<time>/` and remembers where they came from.
 
-    The list is written before anything moves, so a crash in between loses nothing: `undo_last` restores what did move.
+    The list is written before anything moves, so a crash in between loses nothing: `undo_box` restores what did move.
 
     Args:
         details: further entries of the list, which must be plain JSON values or paths ("renames", "replaced_by").
@@ -196,18 +196,6 @@ def move_to_trash(trash: Path, paths: Sequence[Path], reason: str, **details: An
     return box
 
 
-def undo_last(trash: Path) -> list[Path]:
-    """Brings back what the newest trash folder holds; what would overwrite something stays there.
-
-    Returns:
-        The restored paths.
-
-    Raises:
-        MissingInput: the trash holds nothing to undo.
-    """
-    return undo_box(newest_box(trash)[0])
-
-
 def newest_box(trash: Path) -> tuple[Path, dict[str, Any]]:
     """The newest folder of the trash and its record: "reason", "moves", perhaps "replaced_by" and "renames".
 
@@ -222,7 +210,11 @@ def newest_box(trash: Path) -> tuple[Path, dict[str, Any]]:
 
 
 def undo_box(box: Path) -> list[Path]:
-    """As `undo_last`, for one folder of the trash."""
+    """Brings back what one folder of the trash holds; what would overwrite something stays there.
+
+    Returns:
+        The restored paths.
+    """
     restored = []
     for move in json.loads((box / _TRASH_LIST).read_text("utf-8"))["moves"]:
         item, home = box / "items" / move["name"], Path(move["from"])

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from core.errors import NotAFace
 
 LANDMARKS = 68
-CHIN = 8
 
 JAW = np.arange(0, 17)
 LEFT_BROW = np.arange(17, 22)

@@ -17,7 +17,7 @@ from core.errors import ToolFailed
 from core.files import atomic_path
 from core.video.commands import EncodingPlan, RawFrames, SoundPlan, build_encoding
 from core.video.probe import probe_video
-from core.video.properties import AudioProperties, VideoProperties, show_rate
+from core.video.properties import VideoProperties, show_rate
 from core.video.tool import ffmpeg_binary, running
 
 CONTAINERS = (".mp4", ".mov", ".avi", ".mkv")
@@ -135,13 +135,3 @@ def _verify(made: VideoProperties, frames: RawFrames, count: int, sound: SoundPl
         faults.append("sound that nobody asked for" if made.has_audio else "no sound")
     if faults:
         raise ToolFailed("ffmpeg", f"{target.name} came out with {', '.join(faults)}.", "Please report this.")
-
-
-def sounds_alike(one: AudioProperties, other: AudioProperties) -> bool:
-    """Whether two tracks have the same codec, rate, channels and number of packets, as a copy must."""
-    return (one.codec, one.sample_rate, one.channels, one.packets) == (
-        other.codec,
-        other.sample_rate,
-        other.channels,
-        other.packets,
-    )

@@ -6,7 +6,6 @@ asks for messages with their level, so that a complaint can be told from chatter
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -343,8 +342,3 @@ def build_denoising(binary: Path, frames: RawFrames, factor: int) -> list[str]:
     )
     stream = stream.filter("format", frames.pixel_format)
     return _words(ffmpeg.output(stream, "pipe:1", f="rawvideo", fps_mode="passthrough"), binary)
-
-
-def show_command(words: Sequence[str]) -> str:
-    """A command line for the log."""
-    return " ".join(word if word and not set(word) & set(" ()[];&'\"") else f"'{word}'" for word in words)

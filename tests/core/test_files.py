@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from core import files
 from core.errors import FaceLoomError, MissingInput
+from core.renames import undo_newest
 
 
 def test_atomic_write_replaces_the_whole_file(odd_folder: Path) -> None:
@@ -132,12 +133,12 @@ def test_trash_and_undo_bring_everything_back(odd_folder: Path) -> None:
     assert not first.exists()
     assert not third.exists()
     assert box.parent == trash
-    assert sorted(files.undo_last(trash)) == sorted([first, second, third])
+    assert sorted(undo_newest(trash)) == sorted([first, second, third])
     assert first.read_text() == str(first)
     assert second.read_text() == str(second)
     assert (third / "inside.txt").exists()
     with pytest.raises(MissingInput, match="nothing to undo"):
-        files.undo_last(trash)
+        undo_newest(trash)
 
 
 def test_files_of_one_name_never_meet_in_the_trash(tmp_path: Path) -> None:
@@ -146,7 +147,7 @@ def test_files_of_one_name_never_meet_in_the_trash(tmp_path: Path) -> None:
         path.parent.mkdir(exist_ok=True)
         path.write_text(str(path))
     files.move_to_trash(tmp_path / "trash", paths, "test")
-    files.undo_last(tmp_path / "trash")
+    undo_newest(tmp_path / "trash")
     assert [path.read_text() for path in paths] == [str(path) for path in paths]
 
 
@@ -155,10 +156,10 @@ def test_undo_never_overwrites(tmp_path: Path) -> None:
     file.write_text("old")
     files.move_to_trash(tmp_path / "trash", [file], "test")
     file.write_text("new")
-    assert files.undo_last(tmp_path / "trash") == []
+    assert undo_newest(tmp_path / "trash") == []
     assert file.read_text() == "new"
     file.unlink()
-    assert files.undo_last(tmp_path / "trash") == [file]
+    assert undo_newest(tmp_path / "trash") == [file]
     assert file.read_text() == "old"
 
 

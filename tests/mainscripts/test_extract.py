@@ -16,10 +16,10 @@ import numpy as np
 import pytest
 
 from core.errors import BadOption, ConfirmationNeeded, FaceLoomError, MissingInput, PartialFailure
-from core.files import undo_last
 from core.images import read_image, write_image
 from core.paths import Workspace
 from core.progress import SILENT, SilentProgress
+from core.renames import undo_newest
 from facelib.extraction import FaceFinder, FoundFace
 from facelib.face_type import FaceType
 from facelib.metadata import Polygon, read_face, read_metadata, write_face
@@ -231,7 +231,7 @@ def test_replace_needs_agreement_and_can_be_undone(workspace: Workspace) -> None
     assert (report.trash / "items" / "00001_0.jpg").read_bytes() == old
     for face in workspace.data_src_aligned.iterdir():
         face.unlink()
-    undo_last(workspace.trash)
+    undo_newest(workspace.trash)
     assert (workspace.data_src_aligned / "00001_0.jpg").read_bytes() == old
     assert _extract(workspace).skipped == 5  # the journal came back as well
 
