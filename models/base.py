@@ -88,10 +88,26 @@ class SwapModel(ABC):
 
     @abstractmethod
     def train_step(self, batch: TrainingBatch) -> dict[str, float]:
-        """Makes one update and returns the mean losses {"src_loss", "dst_loss"}.
+        """Makes one update and returns the mean losses by name: {"src_loss", "dst_loss"}, or whatever the model has.
 
-        When a loss or a gradient is not finite, nothing is updated, `iteration` stays, and both losses are NaN.
+        The names are the same at every iteration of a session. When a loss or a gradient is not finite, nothing is
+        updated, `iteration` stays, and every loss is NaN.
         """
+
+    def limit_gradients(self) -> bool:
+        """From now on, for the rest of the session, clips every update's gradients by their global norm, at 1.0.
+
+        The loop asks for it after a model broke; it is no option of the model's, and not remembered.
+
+        Returns:
+            Whether that is new: False when they were clipped already, or when this model cannot.
+        """
+        return False
+
+    @property
+    def parts_reset_after_pretraining(self) -> Sequence[str]:
+        """The parts that start afresh when pretraining is switched off; none where a model knows no pretraining."""
+        return ()
 
     @abstractmethod
     def reconstruct(self, src: np.ndarray, dst: np.ndarray) -> Reconstruction:

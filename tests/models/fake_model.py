@@ -28,6 +28,7 @@ class FakeModel(SwapModel):
     Attributes:
         trouble: called with the number of the batch before a step; what it returns are the losses instead.
         seen: the numbers of the batches, in order.
+        clipping: whether `limit_gradients` was called.
     """
 
     name = "Fake"
@@ -38,6 +39,7 @@ class FakeModel(SwapModel):
     def __init__(self, seed: int = 0, size: int = 8) -> None:
         self.src_settings = self.dst_settings = SampleSettings(SIDE, FaceType.FULL)
         self.seen: list[int] = []
+        self.clipping = False
         self.trouble: Callable[[int], dict[str, float] | None] = lambda number: None
         self._seed = seed
         self._size = size
@@ -74,6 +76,10 @@ class FakeModel(SwapModel):
         self._state["encoder"]["down/weight"] = (weight + optimizer["encoder/speed"]).astype(np.float32)
         loss = float(np.mean(gap * gap))
         return losses if losses is not None else {"src_loss": loss, "dst_loss": loss / 2}
+
+    def limit_gradients(self) -> bool:
+        new, self.clipping = not self.clipping, True
+        return new
 
     def spoil(self) -> None:
         """Makes a weight infinite, as an overflow would."""
