@@ -83,7 +83,7 @@ class Quick96(SwapModel):
             self._optimizer = RMSprop(variables, OPTIMIZER, seed)
         for network in self._networks.values():
             initialize(network, seed)
-        self._step = backend.compile_step(self._objective, self._optimizer, self.devices)
+        self._step = backend.compile_step(self._objective, {"all": self._optimizer}, self.devices)
         self._redraw = backend.compile_forward(self._redrawn, self.devices[0])
         self._swap = backend.compile_forward(self._swapped, self.devices[0])
 
@@ -135,7 +135,7 @@ class Quick96(SwapModel):
             raise BadOption(f"The parts of {self.name} are {', '.join(self.part_names)}. Received: {part}.")
         return self._networks[part]
 
-    def _objective(self, batch: Mapping[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+    def _objective(self, batch: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """The sum over the batch of both sides' losses, to be minimized, and the mean of each, to be reported."""
         images = {name: _unit(array) for name, array in batch.items()}
         drawn = self._autoencoder.redraw(images["src_input"], images["dst_input"])
@@ -145,7 +145,7 @@ class Quick96(SwapModel):
             weight = blurred_mask(true_mask, self.resolution)
             losses[f"{side}_loss"] = reconstruction_loss(images[f"{side}_target"], face, true_mask, mask, weight)
         total = sum(ops.sum(loss) for loss in losses.values())
-        return total, {name: ops.mean(loss) for name, loss in losses.items()}
+        return {"all": total}, {name: ops.mean(loss) for name, loss in losses.items()}
 
     def _redrawn(self, src: Tensor, dst: Tensor) -> list[Tensor]:
         src, dst = _unit(src), _unit(dst)

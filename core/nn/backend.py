@@ -32,9 +32,13 @@ class Backend(Protocol):
         """Compiles a function of arrays into one from NumPy arrays to a list of NumPy arrays; one graph per shape."""
 
     def compile_step(
-        self, objective: Objective, optimizer: Optimizer, devices: Sequence[Device]
+        self, objective: Objective, optimizers: Mapping[str, Optimizer], devices: Sequence[Device]
     ) -> Callable[[Mapping[str, np.ndarray]], StepResult]:
-        """Compiles one update: objective, gradients, optimizer; nothing changes when anything is not finite.
+        """Compiles one update: objective, gradients, optimizers; nothing changes when anything is not finite.
+
+        The objective runs once and gives one total for each optimizer, by the same names; the gradients of a total are
+        taken of what its optimizer trains, and all updates are made from the weights as they were before. Settings
+        and frozen parts are those that the optimizers have now: where they change, compile anew.
 
         With several devices the batch is split among them, each computes its share with the same weights, and the
         shares' gradients are averaged.

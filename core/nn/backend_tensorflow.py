@@ -1,6 +1,6 @@
 """TensorFlow's share: devices, gradients, compiled steps. The only file that names the framework.
 
-A step is two compiled functions: gradients, then the update. On a GPU each goes through XLA as a whole. On a CPU the
+A step is two compiled functions: gradients, then the updates. On a GPU each goes through XLA as a whole. On a CPU the
 gradients stay a plain graph, where oneDNN does the convolutions, and only the update of each variable goes through XLA:
 one fused pass over it instead of a dozen (20 against 100 ms for Quick96 on two cores), compiled once per shape.
 """
@@ -8,7 +8,7 @@ one fused pass over it instead of a dozen (20 against 100 ms for Quick96 on two 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -74,62 +74,33 @@ def _out_of_memory_in_words(device: Device) -> Iterator[None]:
 
 
 def compile_step(
-    objective: Objective, optimizer: Optimizer, devices: Sequence[Device]
+    objective: Objective, optimizers: Mapping[str, Optimizer], devices: Sequence[Device]
 ) -> Callable[[Mapping[str, np.ndarray]], StepResult]:
     """See `core.nn.backend.Backend.compile_step`."""
     for device in devices:
         _require(device)
     home = devices[0]
-    variables = list(optimizer.variables.values())
-    accumulators = [list(named.values()) for named in optimizer.slots.values()]
-    on_gpu = home.kind == "gpu"
-
-    def gradients(batch: Mapping[str, tf.Tensor], values: list[tf.Tensor] | None) -> Any:
-        """Total, reported scalars and gradients; of the variables themselves, or of copies of their values."""
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
-            watched = [v.value for v in variables] if values is None else values
-            tape.watch(watched)
-            if values is None:
-                total, reported = objective(batch)
-            else:
-                with keras.StatelessScope(state_mapping=list(zip(variables, values, strict=True))):
-                    total, reported = objective(batch)
-        return total, dict(reported), tape.gradient(total, watched)
-
-    share = tf.function(gradients, jit_compile=True) if on_gpu else gradients
-    updated = optimizer.updated if on_gpu else tf.function(optimizer.updated, jit_compile=True)
-
-    def update(grads: list[tf.Tensor], norm: tf.Tensor) -> None:
-        iteration, seed = tf.identity(optimizer.iterations.value), tf.identity(optimizer.seed.value)
-        for number, (variable, gradient) in enumerate(zip(variables, grads, strict=True)):
-            slots = [named[number] for named in accumulators]
-            old = [tf.identity(slot.value) for slot in slots]
-            place = tf.constant(number, tf.int64)
-            value, new = updated(tf.identity(variable.value), old, gradient, norm, iteration, seed, place)
-            for target, tensor in zip([variable, *slots], [value, *new], strict=True):
-                target.value.assign(tensor)
-        optimizer.iterations.value.assign_add(tf.cast(tf.math.is_finite(norm), tf.int64))
-
-    apply = tf.function(update, jit_compile=True) if on_gpu else update
+    gradients = _gradients_function(objective, optimizers, home)
+    updates = _updates_function(optimizers, home)
 
     def split(batch: Mapping[str, tf.Tensor]) -> Any:
         if len(devices) == 1:
-            return share(batch, None)
-        results = []
+            return gradients(batch, None)
+        shares = []
         for k, device in enumerate(devices):
             with tf.device(device.name):
                 part = {name: tf.split(array, len(devices))[k] for name, array in batch.items()}
-                results.append(share(part, [tf.identity(v.value) for v in variables]))
-        totals, reports, grads = zip(*results, strict=True)
-        mean_report = {name: tf.add_n([r[name] for r in reports]) / len(devices) for name in reports[0]}
-        return tf.add_n(totals), mean_report, [tf.add_n(g) / len(devices) for g in zip(*grads, strict=True)]
+                copies = {kind: _values(optimizer.variables) for kind, optimizer in optimizers.items()}
+                shares.append(gradients(part, copies))
+        return tf.nest.map_structure(lambda *tensors: tf.add_n(tensors) / len(devices), *shares)
 
     @tf.function
     def step(batch: Mapping[str, tf.Tensor]) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
-        total, reported, grads = split(batch)
-        norm = tf.where(tf.math.is_finite(total), tf.linalg.global_norm(grads), float("nan"))
-        apply(grads, norm)
-        return reported, tf.math.is_finite(norm)
+        totals, reported, grads = split(batch)
+        norms = {kind: tf.linalg.global_norm(list(named.values())) for kind, named in grads.items()}
+        finite = tf.reduce_all([tf.math.is_finite(x) for x in (*totals.values(), *norms.values())])
+        updates(grads, {kind: tf.where(finite, norm, float("nan")) for kind, norm in norms.items()})
+        return reported, finite
 
     def run(batch: Mapping[str, np.ndarray]) -> StepResult:
         with tf.device(home.name), _out_of_memory_in_words(home):
@@ -137,3 +108,64 @@ def compile_step(
             return StepResult({name: float(value) for name, value in reported.items()}, bool(finite))
 
     return run
+
+
+def _values(variables: Mapping[str, keras.Variable]) -> dict[str, tf.Tensor]:
+    """What the variables hold now, by the same names."""
+    return {name: tf.identity(variable.value) for name, variable in variables.items()}
+
+
+def _gradients_function(objective: Objective, optimizers: Mapping[str, Optimizer], home: Device) -> Callable[..., Any]:
+    """A function of a batch to totals, reported scalars, and gradients by optimizer and variable.
+
+    Its second argument is None, or copies of all variables' values, by optimizer and variable, to compute with.
+    """
+
+    def gradients(batch: Mapping[str, tf.Tensor], copies: dict[str, dict[str, tf.Tensor]] | None) -> Any:
+        variables = {kind: optimizer.variables for kind, optimizer in optimizers.items()}
+        if copies is None:
+            watched = {kind: {name: v.value for name, v in named.items()} for kind, named in variables.items()}
+            scope = nullcontext()
+        else:
+            watched = copies
+            pairs = [(v, copies[kind][name]) for kind, named in variables.items() for name, v in named.items()]
+            scope = keras.StatelessScope(state_mapping=pairs)
+        watched = {kind: {name: watched[kind][name] for name in o.trained} for kind, o in optimizers.items()}
+        with tf.GradientTape(persistent=len(optimizers) > 1, watch_accessed_variables=False) as tape, scope:
+            tape.watch(watched)
+            totals, reported = objective(batch)
+        grads = {kind: tape.gradient(totals[kind], named) for kind, named in watched.items()}
+        if idle := [f"{kind}: {name}" for kind, named in grads.items() for name, g in named.items() if g is None]:
+            raise ValueError(f"Nothing that is minimized depends on {', '.join(idle)}.")
+        return dict(totals), dict(reported), grads
+
+    return tf.function(gradients, jit_compile=True) if home.kind == "gpu" else gradients
+
+
+def _updates_function(optimizers: Mapping[str, Optimizer], home: Device) -> Callable[..., None]:
+    """A function of gradients by optimizer and variable, and of a norm per optimizer, that updates everything."""
+    on_gpu = home.kind == "gpu"
+
+    def compiled(optimizer: Optimizer) -> Callable[..., Any]:
+        return optimizer.updated if on_gpu else tf.function(optimizer.updated, jit_compile=True)
+
+    updated = {kind: compiled(optimizer) for kind, optimizer in optimizers.items()}
+
+    def updates(grads: dict[str, dict[str, tf.Tensor]], norms: dict[str, tf.Tensor]) -> None:
+        for kind, optimizer in optimizers.items():
+            norm = norms[kind]
+            iteration, seed = tf.identity(optimizer.iterations.value), tf.identity(optimizer.seed.value)
+            for number, (name, variable) in enumerate(optimizer.variables.items()):
+                if name not in grads[kind]:
+                    continue
+                slots = [named[name] for named in optimizer.slots.values()]
+                old = [tf.identity(slot.value) for slot in slots]
+                place = tf.constant(number, tf.int64)
+                value, new = updated[kind](
+                    tf.identity(variable.value), old, grads[kind][name], norm, iteration, seed, place
+                )
+                for target, tensor in zip([variable, *slots], [value, *new], strict=True):
+                    target.value.assign(tensor)
+            optimizer.iterations.value.assign_add(tf.cast(tf.math.is_finite(norm), tf.int64))
+
+    return tf.function(updates, jit_compile=True) if on_gpu else updates

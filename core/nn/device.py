@@ -181,16 +181,16 @@ def _trained(device: Device) -> tuple[np.ndarray, np.ndarray]:
             variables.update({f"{layer.name}/{name}": v for name, v in named_variables(layer).items()})
         optimizer = RMSprop(variables, OptimizerSettings(learning_rate=1e-3, keep_probability=0.3), seed=0)
 
-    def objective(batch: Mapping[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+    def objective(batch: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         drawn = layers[1](leaky(layers[0](batch["picture"]), 0.1))
         loss = ops.sum(ops.square(drawn - batch["target"]))
-        return loss, {"loss": loss}
+        return {"all": loss}, {"loss": loss}
 
     rng = np.random.default_rng(6)
     batch = {
         "picture": rng.random((4, 16, 16, 3), dtype=np.float32),
         "target": rng.random((4, 8, 8, 3), dtype=np.float32),
     }
-    step = backend.compile_step(objective, optimizer, [device])
+    step = backend.compile_step(objective, {"all": optimizer}, [device])
     losses = np.array([step(batch).reported["loss"] for _ in range(2)])
     return losses, np.concatenate([v.numpy().ravel() for v in optimizer.slots["acc"].values()])

@@ -45,7 +45,9 @@ class Optimizer(ABC):
     """Variables by name, and everything it takes to update them.
 
     Attributes:
-        variables: what is trained, by "<part>/<tensor>".
+        settings: how updates are made.
+        frozen: prefixes of names ("inter_AB/") that get no update for now and whose accumulators do not move.
+        variables: what can be trained, by "<part>/<tensor>".
         slots: for each word of `slot_names`, one accumulator per variable, by the same names.
         iterations: number of completed updates, int64.
         seed: seed of the learning-rate dropout, int64.
@@ -53,8 +55,15 @@ class Optimizer(ABC):
 
     slot_names: ClassVar[tuple[str, ...]]
 
-    def __init__(self, variables: Mapping[str, keras.Variable], settings: OptimizerSettings, seed: int) -> None:
+    def __init__(
+        self,
+        variables: Mapping[str, keras.Variable],
+        settings: OptimizerSettings,
+        seed: int,
+        frozen: Sequence[str] = (),
+    ) -> None:
         self.settings = settings
+        self.frozen = tuple(frozen)
         self.variables = dict(variables)
         self.slots = {
             slot: {
@@ -65,6 +74,11 @@ class Optimizer(ABC):
         }
         self.iterations = keras.Variable(0, dtype="int64", trainable=False, autocast=False)
         self.seed = keras.Variable(seed, dtype="int64", trainable=False, autocast=False)
+
+    @property
+    def trained(self) -> dict[str, keras.Variable]:
+        """The variables that are not frozen."""
+        return {name: v for name, v in self.variables.items() if not name.startswith(self.frozen)}
 
     @property
     def state(self) -> dict[str, keras.Variable]:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from core.nn.framework import Tensor
 
-Objective = Callable[[Mapping[str, Tensor]], tuple[Tensor, Mapping[str, Tensor]]]
-"""Batch arrays by name -> (the scalar to minimize, float32; scalars to report by name)."""
+Objective = Callable[[Mapping[str, Tensor]], tuple[Mapping[str, Tensor], Mapping[str, Tensor]]]
+"""Batch arrays by name -> (a float32 scalar to minimize for each optimizer by name; scalars to report by name)."""
 
 
 @dataclass(frozen=True)

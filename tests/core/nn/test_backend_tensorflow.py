@@ -15,26 +15,26 @@ from core.errors import ToolFailed
 from core.nn.backend import active_backend
 from core.nn.framework import Tensor, keras, ops
 from core.nn.optimizers import OptimizerSettings, RMSprop
-from core.nn.steps import Device
+from core.nn.steps import Device, Objective
 
 CPU = Device("CPU:0", "cpu", 0, "CPU", None)
 ROOT = Path(__file__).resolve().parents[3]
 
 
-def line(settings: OptimizerSettings) -> tuple[keras.Variable, RMSprop, object]:
+def line(settings: OptimizerSettings) -> tuple[keras.Variable, RMSprop, Objective]:
     """y = a * x + b from (1, 0), its optimizer, and an objective: the sum of the squared errors."""
     weights = keras.Variable(np.array([1.0, 0.0], np.float32))
 
-    def objective(batch: Mapping[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+    def objective(batch: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         error = batch["x"] * weights[0] + weights[1] - batch["y"]
-        return ops.sum(ops.square(error)), {"mean": ops.mean(ops.square(error))}
+        return {"all": ops.sum(ops.square(error))}, {"mean": ops.mean(ops.square(error))}
 
     return weights, RMSprop({"line": weights}, settings, seed=0), objective
 
 
 def test_a_step_follows_the_gradient_of_the_sum() -> None:
     weights, optimizer, objective = line(OptimizerSettings(learning_rate=0.1))
-    step = active_backend().compile_step(objective, optimizer, [CPU])  # type: ignore[arg-type]
+    step = active_backend().compile_step(objective, {"all": optimizer}, [CPU])
     x, y = np.array([1.0, 2.0, 3.0], np.float32), np.array([3.0, 5.0, 7.0], np.float32)
     result = step({"x": x, "y": y})
     error = x - y
@@ -49,7 +49,7 @@ def test_a_step_follows_the_gradient_of_the_sum() -> None:
 @pytest.mark.parametrize("poison", [np.nan, np.inf, 1e30])
 def test_a_step_that_is_not_finite_changes_nothing(poison: float) -> None:
     weights, optimizer, objective = line(OptimizerSettings(learning_rate=0.1, keep_probability=0.5))
-    step = active_backend().compile_step(objective, optimizer, [CPU])  # type: ignore[arg-type]
+    step = active_backend().compile_step(objective, {"all": optimizer}, [CPU])
     x, y = np.ones(3, np.float32), np.zeros(3, np.float32)
     assert step({"x": x, "y": y}).finite
     before = [np.array(v.numpy()) for v in (weights, *optimizer.state.values())]
@@ -63,15 +63,94 @@ def test_a_step_that_is_not_finite_changes_nothing(poison: float) -> None:
 def test_a_gradient_that_is_not_finite_under_a_finite_loss_changes_nothing() -> None:
     weights = keras.Variable(np.array([0.0, 4.0], np.float32))
 
-    def objective(batch: Mapping[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+    def objective(batch: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         loss = ops.sum(ops.sqrt(weights) * batch["x"])  # its slope at 0 is infinite
-        return loss, {"loss": loss}
+        return {"all": loss}, {"loss": loss}
 
     optimizer = RMSprop({"w": weights}, OptimizerSettings(learning_rate=0.1), seed=0)
-    result = active_backend().compile_step(objective, optimizer, [CPU])({"x": np.ones(2, np.float32)})
+    result = active_backend().compile_step(objective, {"all": optimizer}, [CPU])({"x": np.ones(2, np.float32)})
     assert not result.finite
     assert result.reported == {"loss": 2.0}
     assert weights.numpy().tolist() == [0.0, 4.0]
+
+
+Rivals = tuple[dict[str, RMSprop], Objective]
+
+
+def rivals(frozen: tuple[str, ...] = ()) -> Rivals:
+    """A maker wants a * x * j small, a judge wants (1 - a * x * j)^2 small; their parts a (1, 2) and j (3)."""
+    variables = {
+        name: keras.Variable(np.array(v, np.float32)) for name, v in {"a/1": 1.0, "b/2": 2.0, "j/w": 3.0}.items()
+    }
+    maker = RMSprop({n: variables[n] for n in ("a/1", "b/2")}, OptimizerSettings(0.1), seed=0, frozen=frozen)
+    judge = RMSprop({"j/w": variables["j/w"]}, OptimizerSettings(0.2), seed=0)
+
+    def objective(batch: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        made = variables["a/1"] * variables["b/2"] * batch["x"]
+        opinion = made * variables["j/w"]
+        return {"maker": ops.sum(opinion), "judge": ops.sum(ops.square(1.0 - opinion))}, {"opinion": ops.sum(opinion)}
+
+    return {"maker": maker, "judge": judge}, objective
+
+
+def everything(optimizers: dict[str, RMSprop]) -> dict[str, np.ndarray]:
+    """Weights and states, copied."""
+    return {
+        f"{kind}/{name}": np.array(v.numpy())
+        for kind, optimizer in optimizers.items()
+        for name, v in {**optimizer.variables, **optimizer.state}.items()
+    }
+
+
+def test_each_optimizer_follows_its_own_total_from_the_same_weights() -> None:
+    optimizers, objective = rivals()
+    result = active_backend().compile_step(objective, optimizers, [CPU])({"x": np.ones(1, np.float32)})
+    assert result.finite
+    assert result.reported == {"opinion": 6.0}
+    now = everything(optimizers)
+    # d(abj)/da = 6, d(abj)/db = 3; d(1 - abj)^2/dj = -2 (1 - 6) * 2 = 20; a first step is rate / sqrt(0.1)
+    for name, gradient in {"maker/acc/a/1": 6.0, "maker/acc/b/2": 3.0, "judge/acc/j/w": 20.0}.items():
+        assert now[name] == pytest.approx(0.1 * gradient**2)
+    assert now["maker/a/1"] == pytest.approx(1 - 0.1 / np.sqrt(0.1), rel=1e-5)
+    assert now["judge/j/w"] == pytest.approx(3 - 0.2 / np.sqrt(0.1), rel=1e-5)
+    assert (now["maker/iterations"], now["judge/iterations"]) == (1, 1)
+
+
+def test_one_total_that_is_not_finite_stops_every_optimizer() -> None:
+    optimizers, objective = rivals()
+    step = active_backend().compile_step(objective, optimizers, [CPU])
+    assert step({"x": np.ones(1, np.float32)}).finite
+    before = everything(optimizers)
+    assert not step({"x": np.full(1, 1e25, np.float32)}).finite  # its square overflows: the judge's total alone
+    for name, array in everything(optimizers).items():
+        np.testing.assert_array_equal(array, before[name], err_msg=name)
+
+
+def test_frozen_parts_keep_their_weights_and_accumulators_until_compiled_anew() -> None:
+    optimizers, objective = rivals(frozen=("a/",))
+    assert list(optimizers["maker"].trained) == ["b/2"]
+    batch = {"x": np.ones(1, np.float32)}
+    before = everything(optimizers)
+    active_backend().compile_step(objective, optimizers, [CPU])(batch)
+    now = everything(optimizers)
+    assert {name for name in now if now[name] == before[name]} == {
+        "maker/a/1",
+        "maker/acc/a/1",
+        "maker/seed",
+        "judge/seed",
+    }
+    optimizers["maker"].frozen = ()
+    optimizers["maker"].settings = OptimizerSettings(1e-3)
+    active_backend().compile_step(objective, optimizers, [CPU])(batch)
+    assert everything(optimizers)["maker/a/1"] == pytest.approx(1 - 1e-3 / np.sqrt(0.1), rel=1e-5)
+    assert everything(optimizers)["maker/iterations"] == 2
+
+
+def test_a_weight_that_nothing_depends_on_is_named() -> None:
+    optimizers, objective = rivals()
+    optimizers["maker"].variables["idle/w"] = keras.Variable(0.0)
+    with pytest.raises(ValueError, match=r"depends on maker: idle/w\."):
+        active_backend().compile_step(objective, optimizers, [CPU])({"x": np.ones(1, np.float32)})
 
 
 def test_forward_runs_and_returns_arrays() -> None:
@@ -91,7 +170,7 @@ def test_a_device_that_is_not_there_is_refused() -> None:
         active_backend().compile_forward(lambda x: [x], phantom)
     _, optimizer, objective = line(OptimizerSettings(learning_rate=0.1))
     with pytest.raises(ToolFailed, match="GPU:7"):
-        active_backend().compile_step(objective, optimizer, [CPU, phantom])  # type: ignore[arg-type]
+        active_backend().compile_step(objective, {"all": optimizer}, [CPU, phantom])
 
 
 def test_out_of_memory_is_told_in_words() -> None:
@@ -124,10 +203,10 @@ def trained(count, share):
 
     def objective(batch):
         loss = ops.sum(ops.square(layer(batch["x"]) - batch["y"]), axis=(1, 2, 3))
-        return share * ops.sum(loss), {"loss": ops.mean(loss)}
+        return {"all": share * ops.sum(loss)}, {"loss": ops.mean(loss)}
 
     devices = [Device(f"CPU:{k}", "cpu", k, "CPU", None) for k in range(count)]
-    step = active_backend().compile_step(objective, optimizer, devices)
+    step = active_backend().compile_step(objective, {"all": optimizer}, devices)
     rng = np.random.default_rng(2)
     batch = {"x": rng.random((4, 8, 8, 3), dtype=np.float32), "y": rng.random((4, 8, 8, 4), dtype=np.float32)}
     losses = [step(batch).reported["loss"] for _ in range(3)]

@@ -97,6 +97,14 @@ def test_reset_forgets_one_part_or_everything() -> None:
     assert int(optimizer.iterations.numpy()) == 0
 
 
+def test_frozen_parts_stay_in_the_state_and_are_not_trained() -> None:
+    names = ["encoder/x", "inter_AB/x", "inter_B/x"]
+    optimizer = AdaBelief({name: variable(3) for name in names}, OptimizerSettings(1e-2), 0, frozen=["inter_AB/"])
+    assert list(optimizer.trained) == ["encoder/x", "inter_B/x"]
+    assert list(optimizer.variables) == names
+    assert "ms/inter_AB/x" in optimizer.state
+
+
 def mask(shape: tuple[int, ...], seed: int, iteration: int, number: int, probability: float = 0.3) -> np.ndarray:
     return np.asarray(keep_mask(shape, probability, np.int64(seed), np.int64(iteration), number))
 
