@@ -1,6 +1,7 @@
 """Image measures for training, in `keras.ops`, channels last, float32; one value per sample unless said otherwise.
 
-Blurs are separable: rows, then columns. Source: spec models 5.3-5.5; Wang, Bovik, Sheikh, Simoncelli 2004, "Image quality assessment: from error visibility to structural similarity".
+Windows are separable: rows, then columns. Source: spec models 5.3-5.5; Wang, Bovik, Sheikh, Simoncelli 2004, "Image
+quality assessment: from error visibility to structural similarity".
 """
 
 from __future__ import annotations
