@@ -4,8 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.ndimage import correlate1d
 
-from core.nn.losses import dssim, gaussian_blur, gaussian_window, mean_squared
+from core.nn.losses import (
+    dssim,
+    gaussian_blur,
+    gaussian_window,
+    mean_squared,
+    sigmoid_cross_entropy,
+    style_loss,
+    total_variation,
+)
 
 
 def picture(seed: int) -> np.ndarray:
@@ -78,3 +87,64 @@ def test_mean_squared() -> None:
     b[1] = 3.0
     b[1, 0, 0, 0] = 1.0
     assert np.asarray(mean_squared(a, b)).tolist() == [0.0, 7.0]
+
+
+@pytest.mark.parametrize(("shape", "sigma", "size"), [((2, 30, 50, 2), 0.5, 3), ((1, 40, 24, 3), 64, 257)])
+def test_blur_matches_a_sliding_window(shape: tuple[int, ...], sigma: float, size: int) -> None:
+    """Any sides, and a window far wider than the picture."""
+    x = np.random.default_rng(5).random(shape)
+    taps = np.exp(-((np.arange(size) - size // 2) ** 2) / (2 * sigma**2))
+    expected = x
+    for axis in (1, 2):
+        expected = correlate1d(expected, taps / taps.sum(), axis=axis, mode="constant")
+    np.testing.assert_allclose(np.asarray(gaussian_blur(x.astype(np.float32), sigma)), expected, atol=1e-6)
+
+
+def test_style_golden() -> None:
+    check(
+        style_loss(picture(7), picture(8), 8, 10), (2,), 8.6756e-05, 1.12787e-05, 9.80347e-05, 9.80347e-05, 7.54772e-05
+    )
+
+
+def test_style_counts_mean_and_deviation_of_each_channel() -> None:
+    """The formula in float64."""
+    a, b = picture(1), picture(2) * 0.5 + 0.3
+    taps = np.exp(-((np.arange(9) - 4) ** 2) / 8)
+    blurred = []
+    for x in (a, b):
+        for axis in (1, 2):
+            x = correlate1d(x.astype(np.float64), taps / taps.sum(), axis=axis, mode="constant")
+        blurred.append(x)
+    mean_a, mean_b = (x.mean(axis=(1, 2)) for x in blurred)
+    std_a, std_b = (np.sqrt(x.var(axis=(1, 2)) + 1e-5) for x in blurred)
+    expected = 30 / 3 * (((mean_a - mean_b) ** 2).sum(axis=1) + ((std_a - std_b) ** 2).sum(axis=1))
+    np.testing.assert_allclose(np.asarray(style_loss(a, b, 2, 30)), expected, rtol=2e-5)
+
+
+def test_total_variation_golden() -> None:
+    check(total_variation(picture(7)), (2,), 4051.86, 16.2405, 4068.1, 4068.1, 4035.61)
+
+
+def test_total_variation_is_blind_to_color_and_sees_both_directions() -> None:
+    colors = np.broadcast_to(np.array([0.0, 0.5, 1.0], np.float32), (1, 4, 5, 3))
+    assert np.asarray(total_variation(colors)).tolist() == [0.0]
+    step = np.zeros((1, 4, 5, 1), np.float32)
+    step[:, :2] = 1.0
+    assert np.asarray(total_variation(step)).tolist() == [5.0]
+    step = np.zeros((1, 4, 5, 1), np.float32)
+    step[:, :, :2] = 1.0
+    assert np.asarray(total_variation(step)).tolist() == [4.0]
+
+
+@pytest.mark.parametrize("label", [0.0, 1.0])
+def test_sigmoid_cross_entropy(label: float) -> None:
+    logits = np.random.default_rng(1).normal(0, 3, (3, 4, 5, 1))
+    probability = 1 / (1 + np.exp(-logits))
+    expected = -np.log(probability if label else 1 - probability).mean(axis=(1, 2, 3))
+    np.testing.assert_allclose(np.asarray(sigmoid_cross_entropy(logits.astype(np.float32), label)), expected, rtol=1e-5)
+
+
+def test_sigmoid_cross_entropy_of_certain_critics_stays_finite() -> None:
+    logits = np.array([[-1000.0], [1000.0]], np.float32)
+    assert np.asarray(sigmoid_cross_entropy(logits, 1.0)).tolist() == [1000.0, 0.0]
+    assert np.asarray(sigmoid_cross_entropy(logits, 0.0)).tolist() == [0.0, 1000.0]
