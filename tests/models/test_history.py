@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 import pytest
 
@@ -33,16 +35,32 @@ def test_what_was_handed_out_does_not_change() -> None:
     assert before.tolist() == [[1.0]]
 
 
+def test_a_loss_that_comes_and_goes_has_a_column_of_its_own() -> None:
+    history = LossHistory()
+    history.append({"src_loss": 1.0})
+    history.append({"src_loss": 2.0, "gan_loss": 5.0})
+    history.append({"src_loss": 3.0, "gan_loss": 7.0})
+    history.append({"src_loss": 4.0})
+    assert history.names == ("src_loss", "gan_loss")
+    assert np.array_equal(history.values[:, 1], [np.nan, 5.0, 7.0, np.nan], equal_nan=True)
+    assert history.last() == {"src_loss": 4.0}
+    assert history.mean_since(1) == {"src_loss": 3.0, "gan_loss": 6.0}
+    assert history.mean_since(3) == {"src_loss": 4.0}
+    again = LossHistory(history.names, history.values)
+    again.append({"src_loss": 0.5, "gan_loss": 8.0})
+    assert again.last() == {"src_loss": 0.5, "gan_loss": 8.0}
+
+
 def test_columns_must_have_names() -> None:
     with pytest.raises(ValueError, match=r"Received: \(4, 2\)"):
         LossHistory(("loss",), np.zeros((4, 2)))
 
 
-def watch_over(values: list[float]) -> tuple[int, str] | None:
+def watch_over(values: Iterable[float], name: str = "dst_loss") -> tuple[int, str] | None:
     """The first complaint and after how many values it came."""
-    watch = LossWatch(recent=5, reference=40, factor=3.0)
+    watch = LossWatch()
     for count, value in enumerate(values, start=1):
-        if complaint := watch.note(losses(0.2, value)):
+        if complaint := watch.note({"src_loss": 0.2, name: value}):
             return count, complaint
     return None
 
@@ -50,26 +68,55 @@ def watch_over(values: list[float]) -> tuple[int, str] | None:
 def test_no_number_is_noticed_at_once() -> None:
     assert watch_over([0.1, float("nan")]) == (2, "The dst loss is nan, not a number")
     assert watch_over([float("inf")]) == (1, "The dst loss is inf, not a number")
+    assert watch_over([0.1, float("nan")], "gan_loss") == (2, "The gan loss is nan, not a number")
 
 
-def test_a_jump_that_lasts_is_noticed() -> None:
-    # the median of the last five is high once three of them are
-    found = watch_over([0.1] * 30 + [0.5] * 10)
-    assert found == (33, "The dst loss rose from about 0.1000 to 0.5000 within 5 iterations")
+def test_an_explosion_is_caught_in_five_iterations() -> None:
+    found = watch_over([0.1] * 100 + [0.5, 0.8, 3.0, 7.0, 9.0, 9.0])
+    assert found == (105, "The dst loss rose from about 0.1000 to 9.0000 within a few iterations")
+
+
+def test_an_explosion_soon_after_the_start_is_caught() -> None:
+    course = [4.0 * 0.9**n + 0.2 for n in range(90)]  # from 4.2 down; the middle of the first 84 is 0.2506
+    assert watch_over([*course, *[4.1] * 5]) == (
+        95,
+        "The dst loss rose from about 0.2506 to 4.1000 within a few iterations",
+    )
+
+
+def test_one_that_comes_and_goes_is_caught_a_little_later() -> None:
+    found = watch_over([0.1] * 200 + [5.0, 5.0, 0.1] * 10)
+    assert found is not None
+    assert 205 < found[0] <= 215
+
+
+def usual_course(batch: int, count: int) -> np.ndarray:
+    """A fall from 4 to 0.3 with the scatter of small batches, every third iteration lower, as Quick96 reports it."""
+    rng = np.random.default_rng(batch)
+    n = np.arange(count)
+    scatter = np.exp(rng.standard_normal((count, batch)) * 0.6).mean(axis=1)
+    return (0.3 + 3.7 * np.exp(-n / 400.0)) * scatter * np.where(n % 3 == 2, 0.6, 1.0)
 
 
 @pytest.mark.parametrize(
     "values",
     [
-        [0.1] * 30 + [9.0, 9.0] + [0.1] * 30,  # two bad batches
-        [0.1] * 30 + [0.25] * 30,  # not three times as much
+        [0.1] * 130 + [9.0, 9.0, 9.0, 9.0] + [0.1] * 30,  # four bad batches
+        [0.1] * 130 + [0.29] * 30,  # not three times as much
         [4.0 * 0.97**n + 0.1 for n in range(200)],  # the usual course
-        [0.1] * 5 + [0.9] * 50,  # too early to know what is usual
-        [0.0] * 60,
+        [0.1] * 5 + [0.9] * 200,  # too early to know what is usual
+        [0.0] * 160,
+        [0.1 * 1.002**n for n in range(3000)],  # slowly, over thousands of iterations: no explosion
+        usual_course(batch=1, count=20_000),
+        usual_course(batch=4, count=20_000),
     ],
 )
-def test_what_happens_in_every_training_is_no_trouble(values: list[float]) -> None:
+def test_what_happens_in_every_training_is_no_trouble(values: Iterable[float]) -> None:
     assert watch_over(values) is None
+
+
+def test_losses_of_adversaries_may_jump() -> None:
+    assert watch_over([0.01] * 130 + [0.7] * 50, "gan_loss") is None
 
 
 def curve_pixels(chart: np.ndarray, bgr: tuple[int, int, int]) -> np.ndarray:
@@ -99,6 +146,19 @@ def test_the_chart_of_the_last_iterations_leaves_the_rest_out() -> None:
     assert np.array_equal(last, draw_loss_chart(history, "t", last=100))
     assert not np.array_equal(everything, last)
     assert np.ptp(curve_pixels(last[:, :700], SRC)[:, 0]) <= 3  # a level line: nothing of the fifties is left
+
+
+def test_a_loss_that_came_later_is_drawn_from_there_on() -> None:
+    values = np.full((1000, 2), 0.3, np.float32)
+    values[:600, 1] = np.nan
+    values[600:, 1] = 0.1
+    history = LossHistory(("src_loss", "gan_loss"), values)
+    chart = draw_loss_chart(history, "t")
+    src, gan = curve_pixels(chart[150:], SRC), curve_pixels(chart[150:], DST)  # below the legend
+    assert np.ptp(src[:, 1]) > 800
+    assert 300 < np.ptp(gan[:, 1]) < 400
+    assert gan[:, 1].min() > 560
+    assert not len(curve_pixels(draw_loss_chart(LossHistory(history.names, values[:500]), "t"), DST))
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 5, 599, 601])
