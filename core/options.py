@@ -66,6 +66,8 @@ class OptionSpec:
         menu: what can be picked by number when the option is asked, as (value, remark), given the values settled so
             far; any other answer is read as usual.
         rows: the menu as it is shown.
+        rule: (value, values settled so far) -> the value to take, e.g. rounded to a grid; may raise BadOption.
+        settled: the values settled so far; None: the rule is not applied.
     """
 
     name: str
@@ -85,6 +87,8 @@ class OptionSpec:
     fixed: bool
     menu: Callable[[Any], Sequence[tuple[str, str]]] | None = None
     rows: Sequence[tuple[str, str]] = ()
+    rule: Callable[[Any, Any], Any] | None = None
+    settled: Any = None
 
     @property
     def is_number(self) -> bool:
@@ -128,24 +132,12 @@ def option(
     flag: str | None = None,
     special: Sequence[str] = (),
     menu: Callable[[Any], Sequence[tuple[str, str]]] | None = None,
+    rule: Callable[[Any, Any], Any] | None = None,
 ) -> Any:
     """Declares a setting; the arguments are those of OptionSpec."""
-    words = dict(choices) if isinstance(choices, Mapping) else dict.fromkeys(choices, ())
-    metadata = {
-        "default": default,
-        "label": label,
-        "low": low,
-        "high": high,
-        "step": step,
-        "choices": words,
-        "help": help,
-        "when": when,
-        "ask": ask,
-        "fixed": fixed,
-        "flag": flag,
-        "special": tuple(special),
-        "menu": menu,
-    }
+    metadata = dict(locals())
+    metadata["choices"] = dict(choices) if isinstance(choices, Mapping) else dict.fromkeys(choices, ())
+    metadata["special"] = tuple(special)
     if default is REQUIRED or callable(default):
         return dataclasses.field(metadata=metadata)  # type: ignore[call-overload]
     return dataclasses.field(default=default, metadata=metadata)  # type: ignore[call-overload]
@@ -172,6 +164,8 @@ def specs(options_class: type[Options]) -> list[OptionSpec]:
     hints = typing.get_type_hints(options_class)
     found = []
     for field in dataclasses.fields(options_class):
+        if "label" not in field.metadata:  # no setting: something that a command carries beside them
+            continue
         kind, optional = _kind_of(hints[field.name])
         known = dict(field.metadata)
         known["flag"] = known["flag"] or field.name.replace("_", "-")
@@ -206,10 +200,9 @@ def parse_value(spec: OptionSpec, text: str) -> Any:
                 return word
         raise _refusal(spec, text)
     try:
-        value = _CONVERTERS[spec.kind](text)
+        return check_value(spec, _CONVERTERS[spec.kind](text))
     except (ValueError, ZeroDivisionError, KeyError):
         raise _refusal(spec, text) from None
-    return check_value(spec, value)
 
 
 def check_value(spec: OptionSpec, value: Any) -> Any:
@@ -240,7 +233,7 @@ def check_value(spec: OptionSpec, value: Any) -> Any:
         too_low, too_high = spec.low is not None and number < spec.low, spec.high is not None and number > spec.high
         if not math.isfinite(number) or too_low or too_high or off_grid:
             raise _refusal(spec, value)
-    return value
+    return value if spec.rule is None or spec.settled is None else spec.rule(value, spec.settled)
 
 
 def _refusal(spec: OptionSpec, received: Any) -> BadOption:
@@ -334,9 +327,13 @@ class TerminalAsker:
                 self._say(f"The numbers here are 0-{len(spec.rows) - 1}. Received: {text}.")
             else:
                 try:
-                    return parse_value(spec, text)
+                    value = parse_value(spec, text)
                 except BadOption as problem:
                     self._say(problem.what)
+                    continue
+                if spec.rule is not None and (taken := show_value(spec, value)) != text:
+                    self._say(taken)
+                return value
 
 
 def _missing(spec: OptionSpec) -> BadOption:
@@ -395,10 +392,14 @@ def _settle(
     remembered: Mapping[str, Any],
     asker: Asker | None,
 ) -> Any:
-    for source in (given, file, saved):
+    ruled = dataclasses.replace(spec, settled=settled)
+    for source in (given, file):
         if spec.name in source:
-            return check_value(spec, source[spec.name])
-    default = spec.default
+            return check_value(ruled, source[spec.name])
+    if spec.name in saved:  # what a model was built with describes it, also where it could not be chosen here
+        spec = dataclasses.replace(spec, low=None, high=None, step=None) if spec.fixed else spec
+        return check_value(spec, saved[spec.name])
+    spec, default = ruled, spec.default
     if callable(default):
         default = default(settled)
     if spec.when is not None and not spec.when(settled):

@@ -18,7 +18,6 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any
 
-from core.errors import BadOption
 from core.nn.framework import Tensor, keras, ops
 from core.nn.layers import (
     Activation,
@@ -36,62 +35,12 @@ from core.nn.layers import (
     pixel_norm,
     unflatten_channels_first,
 )
+from models.architecture import Architecture, Dims
 
 
-@dataclass(frozen=True)
-class Architecture:
-    """A family and its flags, written like "df", "liae-ud" or "df-udt".
-
-    Attributes:
-        family: "df" or "liae".
-        flags: any of u (code normalized), d (half the dense grid, four sub-pixels per head position),
-            t (deeper encoder and decoder with residual blocks), c (activation x * cos(x)).
-    """
-
-    family: str
-    flags: frozenset[str] = frozenset()
-
-    @classmethod
-    def parse(cls, text: str) -> Architecture:
-        """Reads "<family>[-<flags>]" in any case. Raises BadOption for anything else."""
-        family, dash, flags = text.strip().lower().partition("-")
-        if family not in ("df", "liae") or bool(dash) != bool(flags) or not set(flags) <= set("udtc"):
-            raise BadOption(
-                f"An architecture is df or liae, with flags of u, d, t, c behind a hyphen. Received: {text}.",
-                "Example: liae-ud.",
-            )
-        return cls(family, frozenset(flags))
-
-    def __str__(self) -> str:
-        return "-".join(filter(None, [self.family, "".join(flag for flag in "udtc" if flag in self.flags)]))
-
-    @property
-    def resolution_step(self) -> int:
-        """What the resolution must be a multiple of."""
-        return 32 if self.flags & {"d", "t"} else 16
-
-    @property
-    def activation(self) -> Activation:
-        return cosine if "c" in self.flags else leaky
-
-
-@dataclass(frozen=True)
-class Dims:
-    """The sizes of an autoencoder: resolution R, and channel counts of code, encoder, decoder and mask decoder."""
-
-    resolution: int
-    ae: int
-    e: int
-    d: int
-    d_mask: int
-
-    def require_fit(self, architecture: Architecture) -> None:
-        """Raises BadOption where the architecture cannot be built at this resolution."""
-        step = architecture.resolution_step
-        if self.resolution < step or self.resolution % step:
-            raise BadOption(
-                f"The resolution of {architecture} must be a multiple of {step}. Received: {self.resolution}."
-            )
+def activation_of(architecture: Architecture) -> Activation:
+    """What follows every convolution but the last."""
+    return cosine if "c" in architecture.flags else leaky
 
 
 class Encoder(keras.layers.Layer):
@@ -101,7 +50,7 @@ class Encoder(keras.layers.Layer):
         super().__init__(name="encoder", dtype="float32")
         self.normalized = "u" in architecture.flags
         self.resolution = dims.resolution
-        act, e = architecture.activation, dims.e
+        act, e = activation_of(architecture), dims.e
         self.stages: list[Any]
         if "t" in architecture.flags:
             self.stages = [
@@ -142,7 +91,7 @@ class Inter(keras.layers.Layer):
         self.dense2 = Dense(self.side * self.side * channels, name="dense2")
         self.upscale1: Upscale | None = None
         if "t" not in architecture.flags:
-            self.upscale1 = Upscale(channels, architecture.activation, name="upscale1", dtype=trunk)
+            self.upscale1 = Upscale(channels, activation_of(architecture), name="upscale1", dtype=trunk)
 
     def build(self, input_shape: Shape) -> None:
         self.dense1.build(input_shape)
@@ -160,7 +109,7 @@ class Decoder(keras.layers.Layer):
 
     def __init__(self, architecture: Architecture, dims: Dims, *, name: str = "decoder", trunk: Any = None) -> None:
         super().__init__(name=name, dtype="float32")
-        act, d, m = architecture.activation, dims.d, dims.d_mask
+        act, d, m = activation_of(architecture), dims.d, dims.d_mask
         self.sub_pixels = "d" in architecture.flags
         widths = (8, 8, 4, 2) if "t" in architecture.flags else (8, 4, 2)
 
@@ -211,12 +160,16 @@ class Decoder(keras.layers.Layer):
 
 @dataclass(frozen=True)
 class Drawn:
-    """Tensors of both people redrawn: faces (N, R, R, 3) and masks (N, R, R, 1)."""
+    """Tensors of both people redrawn: faces (N, R, R, 3), masks (N, R, R, 1), and the codes (N, G, G, z) they were
+    drawn from; `swap_code` is what `Autoencoder.draw_swap` draws dst as src from."""
 
     src: Tensor
     src_mask: Tensor
     dst: Tensor
     dst_mask: Tensor
+    src_code: Tensor
+    dst_code: Tensor
+    swap_code: Tensor
 
 
 @dataclass(frozen=True)
@@ -241,6 +194,10 @@ class Autoencoder(ABC):
     @abstractmethod
     def redraw(self, src: Tensor, dst: Tensor) -> Drawn:
         """Redraws as many src as dst faces; the encoder sees both in one batch."""
+
+    @abstractmethod
+    def draw_swap(self, code: Tensor) -> tuple[Tensor, Tensor]:
+        """Draws a `swap_code` as src: face and mask."""
 
     @abstractmethod
     def swap(self, dst: Tensor) -> Swapped:
@@ -269,7 +226,13 @@ class DF(Autoencoder):
 
     def redraw(self, src: Tensor, dst: Tensor) -> Drawn:
         code_src, code_dst = ops.split(self.inter(self.encoder(ops.concatenate([src, dst], axis=0))), 2, axis=0)
-        return Drawn(*self.decoder_src(code_src), *self.decoder_dst(code_dst))
+        src_face, src_mask = self.decoder_src(code_src)
+        dst_face, dst_mask = self.decoder_dst(code_dst)
+        return Drawn(src_face, src_mask, dst_face, dst_mask, code_src, code_dst, code_dst)
+
+    def draw_swap(self, code: Tensor) -> tuple[Tensor, Tensor]:
+        face, mask = self.decoder_src(code)
+        return face, mask
 
     def swap(self, dst: Tensor) -> Swapped:
         code = self.inter(self.encoder(dst))
@@ -302,7 +265,12 @@ class LIAE(Autoencoder):
         code_dst = ops.concatenate([own_dst, shared_dst], axis=-1)
         faces, masks = self.decoder(ops.concatenate([code_src, code_dst], axis=0))
         (src_face, dst_face), (src_mask, dst_mask) = ops.split(faces, 2, axis=0), ops.split(masks, 2, axis=0)
-        return Drawn(src_face, src_mask, dst_face, dst_mask)
+        code_swap = ops.concatenate([shared_dst, shared_dst], axis=-1)
+        return Drawn(src_face, src_mask, dst_face, dst_mask, code_src, code_dst, code_swap)
+
+    def draw_swap(self, code: Tensor) -> tuple[Tensor, Tensor]:
+        face, mask = self.decoder(code)
+        return face, mask
 
     def swap(self, dst: Tensor) -> Swapped:
         encoded = self.encoder(dst)

@@ -5,8 +5,6 @@ A graphics card that the system shows and the framework cannot use is an error i
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -14,6 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import psutil
 
+from core.cards import installed_cards
 from core.errors import BadOption, FaceLoomError
 from core.nn.backend import active_backend
 from core.nn.framework import Tensor, keras, ops
@@ -23,35 +22,6 @@ from core.nn.steps import Device
 from core.nn.weights import initialize, named_variables
 
 _TOLERANCE = 0.02  # of the largest value; graphics cards multiply in 10-bit mantissas (TF32) unless told otherwise
-
-
-@dataclass(frozen=True)
-class Card:
-    """A graphics card as the system's driver shows it, whether or not the neural framework can use it."""
-
-    name: str
-    memory_bytes: int
-
-    def __str__(self) -> str:
-        return f"{self.name}, {self.memory_bytes / 2**30:.0f} GiB"
-
-
-def installed_cards() -> list[Card]:
-    """The NVIDIA cards that the system's driver shows; none where its tool `nvidia-smi` is absent or fails."""
-    tool = shutil.which("nvidia-smi")
-    if tool is None:
-        return []
-    words = [tool, "--query-gpu=name,memory.total", "--format=csv,noheader,nounits"]
-    try:
-        answer = subprocess.run(words, capture_output=True, text=True, timeout=20, check=True)
-    except (OSError, subprocess.SubprocessError):
-        return []
-    cards = []
-    for line in answer.stdout.splitlines():
-        name, _, mebibytes = line.rpartition(",")
-        if name and mebibytes.strip().isdigit():
-            cards.append(Card(name.strip(), int(mebibytes) * 2**20))
-    return cards
 
 
 def list_devices() -> list[Device]:

@@ -170,3 +170,42 @@ def test_a_menu_is_shown_and_answered_by_number_or_by_word() -> None:
     drink, said = answered("", "7", "0")
     assert drink == "tea"
     assert said[-1] == "The numbers here are 0-1. Received: 7."
+
+
+@dataclass(kw_only=True)
+class Picture(Options):
+    step: int = option(16, "Step")
+    side: int = option(
+        64, "Side", low=32, high=640, rule=lambda side, settled: side // settled.step * settled.step, fixed=True
+    )
+    noise: float = option(0.0, "Noise", low=0.0, high=1.0, rule=lambda noise, settled: _quiet(noise, settled.side))
+
+
+def _quiet(noise: float, side: int) -> float:
+    if noise and side < 64:
+        raise BadOption(f"Noise needs a side of 64. Received: {noise:g}.")
+    return noise
+
+
+def test_a_rule_settles_what_depends_on_other_values() -> None:
+    assert Picture.of(side=100).side == 96
+    assert Picture.of(step=32, side="127").side == 96
+    with pytest.raises(BadOption, match="Noise needs a side of 64"):
+        Picture.of(side=40, noise=0.5)
+    said: list[str] = []
+    answers = iter(["32", "100", "0.5"])
+    made = resolve(Picture, {}, asker=TerminalAsker(lambda _: next(answers), said.append))
+    assert (made.side, made.noise, said) == (96, 0.5, ["96"])
+    answers = iter(["32", "40", "0.5", "0"])
+    said.clear()
+    made = resolve(Picture, {}, asker=TerminalAsker(lambda _: next(answers), said.append))
+    assert (made.side, made.noise) == (32, 0.0)
+    assert said == ["32", "Noise needs a side of 64. Received: 0.5.", "0.0"]
+
+
+def test_what_a_model_was_built_with_is_not_measured_by_what_can_be_chosen() -> None:
+    assert resolve(Picture, {}, saved={"side": 1000}).side == 1000
+    with pytest.raises(BadOption, match="Side"):
+        resolve(Picture, {"side": 1000}, saved={"side": 1000})
+    with pytest.raises(BadOption, match="Noise"):
+        resolve(Picture, {}, saved={"noise": 2.0})

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pytest
 
+from core.cards import Card
 from core.errors import BadOption, FaceLoomError
 from core.nn import device as device_file
 from core.nn.backend import active_backend
-from core.nn.device import Card, check_device, choose_devices, installed_cards, list_devices, unusable_cards
+from core.nn.device import check_device, choose_devices, list_devices, unusable_cards
 from core.nn.steps import Device
 
 Machine = Callable[[list[Device], list[Card]], None]
@@ -70,22 +69,6 @@ def test_no_such_device(machine: Machine, text: str) -> None:
     machine([CPU, SMALL, LARGE], [])
     with pytest.raises(BadOption, match=r"GPUs here: 0 \(Small\), 1 \(Large\)\. Received: "):
         choose_devices(text)
-
-
-def test_cards_come_from_the_drivers_tool(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(device_file.shutil, "which", lambda _: "nvidia-smi")
-
-    def answer(words: list[str], **_: object) -> subprocess.CompletedProcess[str]:
-        return subprocess.CompletedProcess(words, 0, "NVIDIA H200, 143771\nQuadro, old, 2048\n\nnonsense\n", "")
-
-    monkeypatch.setattr(device_file.subprocess, "run", answer)
-    assert installed_cards() == [Card("NVIDIA H200", 143771 << 20), Card("Quadro, old", 2048 << 20)]
-
-    def broken(words: list[str], **_: object) -> subprocess.CompletedProcess[str]:
-        raise subprocess.CalledProcessError(9, words)
-
-    monkeypatch.setattr(device_file.subprocess, "run", broken)
-    assert installed_cards() == []
 
 
 def test_the_cpu_computes_what_it_should() -> None:
