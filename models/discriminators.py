@@ -8,27 +8,22 @@ them compute in bfloat16.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import cache
-from itertools import product
 from typing import Any
 
 from core.nn.framework import Tensor, keras, ops
 from core.nn.layers import Conv2D, Shape, leaky
-
-_MOST_LAYERS = 9
-_WIDEST = 512
+from models.patch_solver import code_widths, level_widths, solve_patch_size
 
 
 class CodeDiscriminator(keras.layers.Layer):
     """(N, G, G, ae), the output of DF's inter -> logits (N, g, g, 1) float32: whose code is it, dst's or src's?"""
 
     def __init__(self, grid: int, *, name: str = "code_discriminator", trunk: Any = None) -> None:
-        """`grid` is the G of the codes: every eight pixels of it are one more convolution."""
+        """`grid` is the G of the codes."""
         super().__init__(name=name, dtype="float32")
         self.convs = [
-            Conv2D(256 * min(2**k, 8), 4 if k == 0 else 3, strides=2, name=f"convs_{k}", dtype=trunk)
-            for k in range(1 + grid // 8)
+            Conv2D(width, 4 if k == 0 else 3, strides=2, name=f"convs_{k}", dtype=trunk)
+            for k, width in enumerate(code_widths(grid))
         ]
         self.out_conv = Conv2D(1, 1, name="out_conv", dtype="float32")
 
@@ -54,8 +49,7 @@ class PatchDiscriminator(keras.layers.Layer):
         """`dims` is the width of the first level; each further one is twice as wide, 512 at most."""
         super().__init__(name=name, dtype="float32")
         strides = solve_patch_size(patch_size)
-        depth = len(strides)
-        first, *widths = (min(dims * 2**level, _WIDEST) for level in range(depth + 1))
+        first, *widths = level_widths(dims, len(strides))
         self.convs = [
             Conv2D(width, 3, strides=stride, name=f"convs_{k}", dtype=trunk)
             for k, (width, stride) in enumerate(zip(widths, strides, strict=True))
@@ -96,36 +90,3 @@ class PatchDiscriminator(keras.layers.Layer):
             x = leaky(upconv(x), 0.2)[:, : skip.shape[1], : skip.shape[2]]
             x = ops.concatenate([skip, x], axis=-1)
         return coarse, self.out_conv(x)
-
-
-def receptive_field(strides: Sequence[int]) -> int:
-    """The side in pixels of what one output of 3x3 convolutions with these strides, in order, depends on."""
-    field, step = 1, 1
-    for stride in strides:
-        field += 2 * step
-        step *= stride
-    return field
-
-
-def solve_patch_size(patch_size: int) -> tuple[int, ...]:
-    """The strides whose receptive field is nearest to a patch size; of two as near, the smaller field's."""
-    fields = _reachable_fields()
-    return fields[min(fields, key=lambda field: (abs(field - patch_size), field))]
-
-
-@cache
-def _reachable_fields() -> dict[int, tuple[int, ...]]:
-    """Receptive field -> the strides for it: one to nine layers, the first of stride 2, further ones of 1 or 2.
-
-    Of several ways the one with the fewest layers, then with the largest sum of strides, then the first in order: last
-    layers vary slowest, 2 before 1.
-    """
-    best: dict[int, tuple[int, ...]] = {}
-    for further in range(_MOST_LAYERS):
-        for reversed_tail in product((2, 1), repeat=further):
-            strides = (2, *reversed(reversed_tail))
-            field = receptive_field(strides)
-            known = best.get(field)
-            if known is None or (len(known) == len(strides) and sum(strides) > sum(known)):
-                best[field] = strides
-    return best
