@@ -6,9 +6,9 @@ A finder is anything with `find`; the default one is facelib/nets/face_mesh.py, 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import cv2
 import numpy as np
@@ -32,17 +32,45 @@ class FoundFace:
         landmarks: float32 (68, 2).
         bbox: float32 (4,) left, top, right, bottom; one meaning for all finders: `bbox_from_landmarks`.
         score: 0..1, how sure the finder is.
+        presence: what the landmark network says of there being a face (a logit: 15 and more for clear faces); None
+            where it says nothing.
+        track: number of the person's track (facelib/tracking.py); 0: none.
+        gap: whether the finder missed it, and it was found where its track led.
+        moved: how far smoothing moved the landmark that it moved most, in sides of the box; None: not smoothed.
     """
 
     landmarks: NDArray
     bbox: NDArray
     score: float
+    presence: float | None = None
+    track: int = 0
+    gap: bool = False
+    moved: float | None = None
 
     @classmethod
-    def from_landmarks(cls, landmarks: NDArray, score: float) -> FoundFace:
+    def from_landmarks(cls, landmarks: NDArray, score: float, presence: float | None = None) -> FoundFace:
         """The box follows from the landmarks. NotAFace where these do not form a face."""
         landmarks = np.asarray(landmarks, np.float32)
-        return cls(landmarks, bbox_from_landmarks(landmarks), score)
+        return cls(landmarks, bbox_from_landmarks(landmarks), score, presence)
+
+    @property
+    def side(self) -> float:
+        """Of the box, in pixels."""
+        return float(self.bbox[2] - self.bbox[0])
+
+    @property
+    def finding(self) -> dict[str, Any]:
+        """What the record of the face keeps of how it was found, under the key "finding"."""
+        told: dict[str, Any] = {"score": round(self.score, 4)}
+        if self.presence is not None:
+            told["presence"] = round(self.presence, 2)
+        if self.track:
+            told["track"] = self.track
+        if self.gap:
+            told["gap"] = True
+        if self.moved is not None:
+            told["moved"] = round(self.moved, 5)
+        return told
 
     @property
     def area(self) -> float:
@@ -61,6 +89,20 @@ class FaceFinder(Protocol):
 
     def find(self, frame: NDArray) -> list[FoundFace]:
         """The faces of (H, W, 3) BGR uint8, largest first; each person once."""
+        ...
+
+
+@runtime_checkable
+class NearFinder(Protocol):
+    """A finder that can also look where a face is expected."""
+
+    def find_near(self, frame: NDArray, landmarks: NDArray) -> FoundFace | None:
+        """The face at a place where `find` may have missed it; None where its networks see none.
+
+        Args:
+            frame: (H, W, 3) BGR uint8.
+            landmarks: (68, 2), where they are expected, frame pixels.
+        """
         ...
 
 
@@ -100,13 +142,18 @@ def extract_faces(
     found = finder.find(to_uint8(frame))
     if settings.max_faces > 0:
         found = found[: settings.max_faces]
-    return [cut_out(frame, frame_name, face.landmarks, finder.identity, settings) for face in found]
+    return [cut_out(frame, frame_name, face.landmarks, finder.identity, settings, face.finding) for face in found]
 
 
 def cut_out(
-    frame: NDArray, frame_name: str, landmarks: NDArray, detector: str, settings: ExtractionSettings
+    frame: NDArray,
+    frame_name: str,
+    landmarks: NDArray,
+    detector: str,
+    settings: ExtractionSettings,
+    finding: Mapping[str, Any] | None = None,
 ) -> ExtractedFace:
-    """One aligned face. NotAFace where the landmarks do not form a face."""
+    """One aligned face; finding: goes into its record. NotAFace where the landmarks do not form a face."""
     to_face = frame_to_face(landmarks, settings.face_type, settings.side)
     face = to_uint8(warp(frame, to_face, settings.side, interpolation="area-cubic"))
     frame_landmarks = np.asarray(landmarks, np.float32)
@@ -118,6 +165,7 @@ def cut_out(
         frame_landmarks=frame_landmarks,
         frame_to_face=to_face,
         detector=detector,
+        extra={} if finding is None else {"finding": dict(finding)},
     )
     return ExtractedFace(encode_jpeg(face, settings.jpeg_quality), metadata)
 
@@ -159,25 +207,36 @@ def draw_debug(frame: NDArray, faces: Sequence[FaceMetadata]) -> NDArray:
         draw_landmarks(picture, face.frame_landmarks)
         hull = hull_mask(face.frame_landmarks, height, width)[..., None]
         picture = np.asarray(picture * (1 - hull / 2) + 0.5, np.uint8)
-        _draw_lines(picture, face.frame_bbox[[[0, 1], [2, 1], [2, 3], [0, 3]]], _BLUE, closed=True, thickness=2)
-        to_frame = invert_affine(face.frame_to_face)
-        side = _side_of(face)
-        outline = np.array([[0, 0], [side, 0], [side, side], [0, side]])
-        corner = np.array([[0.05 * side, 0], [0.1 * side, 0.1 * side], [0, 0.1 * side]])
-        _draw_lines(picture, transform_points(outline, to_frame), _RED, closed=True, thickness=2)
-        _draw_lines(picture, transform_points(corner, to_frame), _RED, closed=True, thickness=1)
+        draw_outline(picture, face.frame_bbox[[[0, 1], [2, 1], [2, 3], [0, 3]]], _BLUE, 2)
+        draw_crop(picture, invert_affine(face.frame_to_face), _side_of(face))
     return picture
 
 
-def draw_landmarks(picture: NDArray, landmarks: NDArray) -> None:
-    """Draws the 68 points and their lines in green into (H, W, 3) uint8, in place."""
+def draw_crop(picture: NDArray, face_to_picture: NDArray, side: float) -> None:
+    """Draws the outline of an aligned square in red, its upper left corner marked, into (H, W, 3) uint8, in place.
+
+    face_to_picture: float64 (2, 3), pixels of the (side, side) face -> pixels of the picture.
+    """
+    outline = np.array([[0, 0], [side, 0], [side, side], [0, side]])
+    corner = np.array([[0.05 * side, 0], [0.1 * side, 0.1 * side], [0, 0.1 * side]])
+    draw_outline(picture, transform_points(outline, face_to_picture), _RED, 2)
+    draw_outline(picture, transform_points(corner, face_to_picture), _RED, 1)
+
+
+def draw_outline(picture: NDArray, corners: NDArray, color: tuple[int, int, int], thickness: int) -> None:
+    """Draws a closed line through corners (K, 2) into (H, W, 3) uint8, in place."""
+    _draw_lines(picture, corners, color, closed=True, thickness=thickness)
+
+
+def draw_landmarks(picture: NDArray, landmarks: NDArray, color: tuple[int, int, int] = _GREEN) -> None:
+    """Draws the 68 points and their lines, in green if not told otherwise, into (H, W, 3) uint8, in place."""
     for line in _OPEN_LINES:
-        _draw_lines(picture, landmarks[line], _GREEN, closed=False, thickness=1)
+        _draw_lines(picture, landmarks[line], color, closed=False, thickness=1)
     for line in _CLOSED_LINES:
-        _draw_lines(picture, landmarks[line], _GREEN, closed=True, thickness=1)
+        _draw_lines(picture, landmarks[line], color, closed=True, thickness=1)
     for number, point in enumerate(_fixed(landmarks)):
         radius = 2 if number in points.JAW else 1
-        cv2.circle(picture, point.tolist(), radius << _SUBPIXEL_BITS, _GREEN, 1, cv2.LINE_AA, _SUBPIXEL_BITS)
+        cv2.circle(picture, point.tolist(), radius << _SUBPIXEL_BITS, color, 1, cv2.LINE_AA, _SUBPIXEL_BITS)
 
 
 def _side_of(face: FaceMetadata) -> float:

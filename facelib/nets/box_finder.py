@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from core.errors import NotAFace
 from core.geometry import invert_affine, transform_points
 from facelib.alignment import frame_to_face, frame_to_unit
-from facelib.extraction import FaceFinder, FoundFace, crop_side_pixels, plausible_face
+from facelib.extraction import FaceFinder, FoundFace, NearFinder, crop_side_pixels, plausible_face
 from facelib.face_type import FaceType
 from facelib.nets.blaze_face import same_face
 from facelib.nets.fan import FAN
@@ -62,6 +62,13 @@ class BoxDetector(Protocol):
         """The box (4,) of the face in each (256, 256, 3) upright FULL crop; None: keep what is known of this face."""
         ...
 
+    def near(self, crop: NDArray, expected: NDArray) -> FaceBox | None:
+        """The box in an upright (256, 256, 3) FULL crop that may show a face; None where it does not.
+
+        expected: (68, 2), where the landmarks should be, pixels of the crop.
+        """
+        ...
+
 
 class S3FDDetector:
     """Boxes by S3FD: every quarter turn is tried until one shows a face."""
@@ -84,6 +91,11 @@ class S3FDDetector:
     def second_boxes(self, pictures: Sequence[NDArray]) -> list[NDArray | None]:
         return [boxes[0].bbox if len(boxes) == 1 else None for boxes in self._network.detect(pictures)]
 
+    def near(self, crop: NDArray, expected: NDArray) -> FaceBox | None:
+        boxes = self._network.detect([crop])[0]
+        middle = np.asarray(expected, np.float64).mean(axis=0)
+        return min(boxes, key=lambda box: float(np.hypot(*((box.bbox[:2] + box.bbox[2:]) / 2 - middle))), default=None)
+
 
 class MeshDetector:
     """Boxes by the default finder: the upright square around the landmarks of its mesh, about what S3FD gives."""
@@ -97,6 +109,10 @@ class MeshDetector:
 
     def second_boxes(self, pictures: Sequence[NDArray]) -> list[NDArray | None]:
         return [np.array([0.0, 0.0, _SECOND_SIDE, _SECOND_SIDE])] * len(pictures)
+
+    def near(self, crop: NDArray, expected: NDArray) -> FaceBox | None:
+        face = self._finder.find_near(crop, expected) if isinstance(self._finder, NearFinder) else None
+        return None if face is None else FaceBox(face.bbox, face.score)
 
 
 def _upright(face: FoundFace, height: int, width: int) -> Candidate:
@@ -144,6 +160,29 @@ class BoxFinder:
                 points = transform_points(points, turned_to_frame(candidate.turns, height, width))
                 self._add(faces[number], points, candidate.box, height, width)
         return faces
+
+    def measure_box(self, frame: NDArray, box: NDArray, turn: float = 0.0, *, accurate: bool = True) -> NDArray | None:
+        """The landmarks of the face in a box (see facelib/marks.py)."""
+        cosine, sine = math.cos(turn), math.sin(turn)
+        linear, center = np.array([[cosine, sine], [-sine, cosine]]), (box[:2] + box[2:]) / 2
+        to_upright = np.column_stack([linear, center - linear @ center])
+        height, width = frame.shape[:2]
+        picture = cv2.warpAffine(frame, to_upright, (width, height), flags=cv2.INTER_LINEAR) if turn else frame
+        found = self._landmarker.measure([picture], [box], five=False)
+        if accurate and self._accurate:
+            found = self._again([picture], found)
+        return None if found[0] is None else transform_points(found[0], invert_affine(to_upright))
+
+    def find_near(self, frame: NDArray, landmarks: NDArray) -> FoundFace | None:
+        """The face where one is expected (see facelib.extraction.NearFinder): the detector must see one there."""
+        to_crop = frame_to_face(landmarks, FaceType.FULL, _SECOND_SIDE)
+        crop = cv2.warpAffine(frame, to_crop, (_SECOND_SIDE, _SECOND_SIDE), flags=cv2.INTER_LINEAR)
+        box = self._detector.near(crop, transform_points(np.asarray(landmarks, np.float64), to_crop))
+        found = None if box is None else self._landmarker.measure([crop], [box.bbox], five=self._accurate)[0]
+        if box is None or found is None:
+            return None
+        points = transform_points(found, invert_affine(to_crop))
+        return FoundFace.from_landmarks(points, box.score) if plausible_face(points, *frame.shape[:2]) else None
 
     def _again(self, pictures: Sequence[NDArray], first: Sequence[NDArray | None]) -> list[NDArray | None]:
         """The landmarks measured once more on the upright crop, where the detector agrees that it shows one face."""

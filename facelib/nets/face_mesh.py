@@ -19,6 +19,7 @@ mobile GPUs", 2019.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -61,6 +62,8 @@ _SAME_BOX, _PART_OF_BOX = 0.3, 0.6
 _SAME_FACE, _PART_OF_FACE = 0.3, 0.6
 _TRIED_TURNS = (0, 1, 3, 2)
 _SMALLEST_FRAME = 16
+# Of a box that was drawn by hand: as it is, larger, smaller.
+_TRIED_SCALES = (1.0, 1.3, 0.75)
 
 # Accurate mode: (scale, turn in radians, shift x, shift y in sides of the region, mirrored). Opposites cancel.
 _LOOKS = (
@@ -73,6 +76,7 @@ _LOOKS = (
     (1.00, -0.04, 0.02, 0.00, True),
     (1.00, 0.04, -0.02, 0.00, False),
 )
+_Move = tuple[float, float, float, float, bool]
 _ONE_LOOK = ((1.0, 0.0, 0.0, 0.0, False),)
 
 
@@ -107,6 +111,14 @@ class _Look:
     """What the mesh network saw: vertices (468, 2) and landmarks (68, 2) in frame pixels, and the logit of presence."""
 
     outline: NDArray
+    landmarks: NDArray
+    presence: float
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """What all looks at a face have in common: mean landmarks (68, 2), frame pixels, and the least presence."""
+
     landmarks: NDArray
     presence: float
 
@@ -147,13 +159,38 @@ class FaceMeshFinder:
         candidates = self._detect(frame)
         faces: list[FoundFace] = []
         for box, key_points, score in zip(candidates.boxes, candidates.key_points, candidates.scores, strict=True):
-            landmarks = self._measure(frame, _region_of_detection(box, key_points))
-            if landmarks is None or not plausible_face(landmarks, *frame.shape[:2]):
+            measured = self._measure(frame, _region_of_detection(box, key_points), self._looks)
+            if measured is None or not plausible_face(measured.landmarks, *frame.shape[:2]):
                 continue
-            face = FoundFace.from_landmarks(landmarks, float(score))
+            face = FoundFace.from_landmarks(measured.landmarks, float(score), measured.presence)
             if not any(same_face(face.bbox, other.bbox, _SAME_FACE, _PART_OF_FACE) for other in faces):
                 faces.append(face)
         return sorted(faces, key=lambda f: -f.area)
+
+    def measure_box(self, frame: NDArray, box: NDArray, turn: float = 0.0, *, accurate: bool = True) -> NDArray | None:
+        """The landmarks of the face in a box (see facelib/marks.py). Larger and smaller squares are tried as well."""
+        center, side = (box[:2] + box[2:]) / 2, float((box[2:] - box[:2]).max())
+        for scale in _TRIED_SCALES:
+            region = Region(center, _REGION_SCALE * scale * side, turn)
+            measured = self._measure(frame, region, self._looks if accurate else _ONE_LOOK)
+            if measured is not None and np.hypot(*(measured.landmarks.mean(axis=0) - center)) < side:
+                return measured.landmarks
+        return None
+
+    def find_near(self, frame: NDArray, landmarks: NDArray) -> FoundFace | None:
+        """The face where one is expected, without the detector (see facelib.extraction.NearFinder).
+
+        Its score is what the mesh network gives it.
+        """
+        expected = np.asarray(landmarks, np.float64)
+        region = _region_of_mesh(_Look(expected, expected, 0.0))
+        if region is None or min(frame.shape[:2]) < _SMALLEST_FRAME:
+            return None
+        measured = self._measure(frame, region, self._looks)
+        if measured is None or not plausible_face(measured.landmarks, *frame.shape[:2]):
+            return None
+        score = 1 / (1 + math.exp(-measured.presence))
+        return FoundFace.from_landmarks(measured.landmarks, score, measured.presence)
 
     def _detect(self, frame: NDArray) -> Detections:
         """Candidates of all views, best first, each face once; those cut by the edge of a tile come last."""
@@ -191,8 +228,8 @@ class FaceMeshFinder:
             parts += [(found.select(~cut), False), (found.select(cut), True)]
         return parts
 
-    def _measure(self, frame: NDArray, region: Region) -> NDArray | None:
-        """The landmarks of the face in a region, float64 (68, 2), frame pixels; None where the network sees none."""
+    def _measure(self, frame: NDArray, region: Region, looks: Sequence[_Move]) -> _Measured | None:
+        """The face in a region; None where the network sees none."""
         first = self._look(frame, region)
         if first.presence < _SURE_PRESENCE:  # the key points may have the face on its side or upside down
             turns = [self._look(frame, region.moved(1, turn, 0, 0)) for turn in _QUARTER_TURNS]
@@ -206,10 +243,11 @@ class FaceMeshFinder:
             if settled:
                 break
             first = self._look(frame, region)
-        looks = [self._look(frame, region.moved(*look[:4]), mirrored=look[4]) for look in self._looks]
-        if min(look.presence for look in looks) < _LEAST_PRESENCE:
+        seen = [self._look(frame, region.moved(*look[:4]), mirrored=look[4]) for look in looks]
+        presence = min(look.presence for look in seen)
+        if presence < _LEAST_PRESENCE:
             return None
-        return np.asarray(np.mean([look.landmarks for look in looks], axis=0))
+        return _Measured(np.asarray(np.mean([look.landmarks for look in seen], axis=0)), presence)
 
     def _look(self, frame: NDArray, region: Region, *, mirrored: bool = False) -> _Look:
         """One run of the mesh network."""

@@ -193,3 +193,30 @@ def test_boxes_by_the_mesh_are_upright(turns: int) -> None:
 
 def test_identity_names_all_parts() -> None:
     assert finder(PlayedDetector({}), PlayedLandmarks([])).identity == "played boxes + played points (one pass)"
+
+
+def measured(one: BoxFinder, turn: float = 0.0, *, accurate: bool = True) -> np.ndarray:
+    found = one.measure_box(frame(), BOX, turn, accurate=accurate)
+    assert found is not None
+    return found
+
+
+def test_a_box_drawn_by_hand_is_measured_upright() -> None:
+    """The network is shown a frame turned back about the middle of the box, and its answer is turned with the face."""
+    turn = 0.5
+    turned_face = (FACE - (220, 135)) @ np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]])
+    landmarks = PlayedLandmarks([FACE])
+    one = finder(PlayedDetector({}), landmarks)
+    np.testing.assert_allclose(measured(one, turn), turned_face + np.array([220, 135]), atol=1e-3)
+    np.testing.assert_allclose(measured(one), FACE, atol=1e-6)
+    assert [five for _, five in landmarks.calls] == [False, False]
+    assert finder(PlayedDetector({}), PlayedLandmarks([None])).measure_box(frame(), BOX) is None
+
+
+def test_a_box_drawn_by_hand_is_measured_twice_where_that_is_wanted() -> None:
+    crop = transform_points(FACE, frame_to_face(FACE, FaceType.FULL, 256)) + 2
+    landmarks = PlayedLandmarks([FACE], crop)
+    one = finder(PlayedDetector({}, np.array([0.0, 0, 256, 256])), landmarks, accurate=True)
+    assert np.abs(measured(one) - FACE).max() > 0.1
+    assert [five for _, five in landmarks.calls] == [False, True]
+    np.testing.assert_allclose(measured(one, accurate=False), FACE, atol=1e-6)

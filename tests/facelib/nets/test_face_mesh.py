@@ -208,3 +208,21 @@ def test_without_weights_the_user_is_told_what_to_run(monkeypatch: pytest.Monkey
     monkeypatch.setenv("FACELOOM_INTERNAL", str(tmp_path))
     with pytest.raises(MissingInput, match="weights --fetch"):
         FaceMeshFinder()
+
+
+@pytest.mark.parametrize("degrees", [0, 50])
+def test_a_face_in_a_box_drawn_by_hand(finder: FaceMeshFinder, grace_hopper: np.ndarray, degrees: float) -> None:
+    """The box is roughly that from brows to chin; a turned face needs a turned box only roughly too."""
+    (upright,) = finder.find(grace_hopper)
+    to_turned = cv2.getRotationMatrix2D((263, 230), -degrees, 1)
+    turned = cv2.warpAffine(grace_hopper, to_turned, (512, 600), flags=cv2.INTER_CUBIC, borderValue=(90, 110, 100))
+    expected = transform_points(upright.landmarks, to_turned)
+    for box, accurate in (((170, 130, 360, 340), True), ((190, 160, 330, 310), True), ((150, 110, 380, 350), False)):
+        found = finder.measure_box(turned, np.array(box, float), math.radians(degrees - 10), accurate=accurate)
+        assert found is not None
+        assert _error(upright, found - expected + upright.landmarks) < (0.005 if accurate else 0.02)
+
+
+def test_a_box_without_a_face_gives_none(finder: FaceMeshFinder, grace_hopper: np.ndarray) -> None:
+    assert finder.measure_box(grace_hopper, np.array([20.0, 450, 180, 590])) is None
+    assert finder.measure_box(_background(300, 300), np.array([50.0, 50, 250, 250])) is None
