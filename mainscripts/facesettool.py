@@ -4,31 +4,44 @@ The new faces go to `<folder>_resized` or `<folder>_enhanced`; the folder itself
 they then take the places of the old ones, but only when every single face succeeded; the old ones go to the trash, and
 `workspace undo` changes them back.
 
-`enhance` is classical: Lanczos resampling and a limited unsharp mask of OpenCV (core/sharpening.py). It makes edges
-steeper; it does not invent detail as a trained network would.
+`enhance` is done by a network where the user has supplied it (`FaceEnhancer.npy`); it makes detail up. Without it, or
+on request, it is classical: Lanczos resampling and a limited unsharp mask of OpenCV (core/sharpening.py), which makes
+edges steeper and invents nothing.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
 
 from core.errors import BadOption, BrokenFile, PartialFailure
 from core.files import explain_os_error, list_images, move_to_trash, require_free_space, sync_folder
 from core.images import encode_jpeg, read_image
 from core.options import REQUIRED, Options, option
-from core.parallel import default_workers, map_ordered
+from core.parallel import Outcome, default_workers, map_ordered
 from core.paths import Workspace
 from core.progress import Progress
 from core.sharpening import upscale_and_sharpen
 from facelib.face_type import FaceType
 from facelib.metadata import FaceMetadata, read_metadata, write_face
+from facelib.nets import pretrained
+from mainscripts.facesettool_network import (
+    Enlarger,
+    each_on_its_device,
+    enhance_with,
+    make_enhancers,
+    network_is_there,
+)
 from mainscripts.util_pictures import flat_stem, fresh_sibling, report_problems
 from samplelib.faceset import open_faceset
 from samplelib.resizing import face_from_frame, require_same_picture, resize_face, resized_metadata
-from samplelib.sample import LARGEST_SIDE, FacePlace, open_sample
+from samplelib.sample import LARGEST_SIDE, FacePlace, Sample, open_sample
 
 _MOST_WORKERS = 8
 _FACES_PER_WORKER = 50
@@ -67,14 +80,34 @@ class ResizeOptions(Options):
     )
 
 
+def _by_network(settled: Any) -> bool:
+    return settled.method == "network" or (settled.method == "auto" and network_is_there())
+
+
 @dataclass(kw_only=True)
 class EnhanceOptions(Options):
     input_dir: Path = option(REQUIRED, "Folder of faces", ask=False, help="Packed or not; it is not touched.")
     scale: int = option(
         1, "Times larger", low=1, high=4, help="1 keeps the size; 2 to 4 enlarge the faces and their records."
     )
+    method: str = option(
+        "auto",
+        "Method",
+        choices=("auto", "network", "classical"),
+        ask=False,
+        help="network: FaceEnhancer.npy, which makes detail up (`weights` says where to put it). classical: steeper "
+        "edges. auto: the network when it is there.",
+    )
     strength: float = option(
-        0.6, "Sharpening strength", low=0.0, high=2.0, help="0 only enlarges. Edges get steeper, nothing is invented."
+        0.6,
+        "Sharpening strength",
+        low=0.0,
+        high=2.0,
+        when=lambda settled: not _by_network(settled),
+        help="Classical: 0 only enlarges. Edges get steeper, nothing is invented.",
+    )
+    device: str = option(
+        "auto", "Device", ask=False, help="What the network runs on: auto, cpu, or GPU numbers like 0 or 0+1."
     )
     jpeg_quality: int = option(98, "Jpeg quality", low=1, high=100, ask=False, help="Of the new faces.")
     merge_back: bool = option(
@@ -122,13 +155,27 @@ def resize(workspace: Workspace, options: ResizeOptions, progress: Progress) -> 
 
 
 def enhance(workspace: Workspace, options: EnhanceOptions, progress: Progress) -> ToolReport:
-    """Makes every face crisper, and perhaps larger. Errors as in `resize`."""
-    progress.say("Enhancing by classical means: Lanczos resampling and an unsharp mask. No network is at work.")
+    """Makes every face crisper, and perhaps larger. Errors as in `resize`, and those of `make_enhancers`."""
+    over = _over_processes
+    if _by_network(options):
+        networks = make_enhancers(options.device)
+        names = ", ".join(name for name, _ in networks)
+        progress.say(f"Enhancing with the network FaceEnhancer on {names}: it makes detail up.")
+        over = partial(each_on_its_device, _work_with, [network for _, network in networks])
+    else:
+        why = (
+            ""
+            if options.method == "classical"
+            else f" {pretrained.FACE_ENHANCER.name} is not there; `weights` tells more."
+        )
+        progress.say(
+            f"Enhancing by classical means: Lanczos resampling and an unsharp mask. No network is at work.{why}"
+        )
 
     def job(place: FacePlace, metadata: FaceMetadata) -> _Job:
         return _Job(place, Path(), options.jpeg_quality, scale=options.scale, strength=options.strength)
 
-    return _for_all(workspace, options.input_dir, "enhanced", job, options.merge_back, progress)
+    return _for_all(workspace, options.input_dir, "enhanced", job, options.merge_back, progress, over)
 
 
 @dataclass(frozen=True)
@@ -148,26 +195,42 @@ class _Job:
 def _work_on(job: _Job) -> str:
     """Makes one face. Returns where its picture is from: "frame", "face", or why its frame could not be used."""
     sample = open_sample(job.place)
-    image, metadata, source = sample.image(), sample.metadata, "face"
     if job.scale:
-        if job.scale * sample.side > LARGEST_SIDE:
-            raise BrokenFile(sample.path, f"{job.scale} times {sample.side} pixels is more than {LARGEST_SIDE}.")
-        picture = upscale_and_sharpen(image, job.scale, job.strength)
-        metadata = resized_metadata(metadata, sample.side, picture.shape[0])
-    else:
-        side, face_type = job.side or sample.side, job.face_type or metadata.face_type
-        if job.frame is not None:
-            try:
-                frame = read_image(job.frame)
-                require_same_picture(frame, image, metadata, job.frame)
-                picture, metadata = face_from_frame(frame, metadata, sample.side, side, face_type)
-                source = "frame"
-            except BrokenFile as problem:
-                source = problem.why
-        if source != "frame":
-            picture, metadata = resize_face(image, metadata, side, face_type)
+        return _write_enhanced(job, sample, lambda image: upscale_and_sharpen(image, job.scale, job.strength))
+    metadata, source = sample.metadata, "face"
+    image = sample.image()
+    side, face_type = job.side or sample.side, job.face_type or metadata.face_type
+    if job.frame is not None:
+        try:
+            frame = read_image(job.frame)
+            require_same_picture(frame, image, metadata, job.frame)
+            picture, metadata = face_from_frame(frame, metadata, sample.side, side, face_type)
+            source = "frame"
+        except BrokenFile as problem:
+            source = problem.why
+    if source != "frame":
+        picture, metadata = resize_face(image, metadata, side, face_type)
     write_face(job.target, encode_jpeg(picture, job.quality), metadata)
     return source
+
+
+def _work_with(network: Enlarger, job: _Job) -> str:
+    """Makes one face crisper by the network."""
+    return _write_enhanced(job, open_sample(job.place), lambda image: enhance_with(network, image, job.scale))
+
+
+def _write_enhanced(job: _Job, sample: Sample, change: Callable[[NDArray], NDArray]) -> str:
+    if job.scale * sample.side > LARGEST_SIDE:
+        raise BrokenFile(sample.path, f"{job.scale} times {sample.side} pixels is more than {LARGEST_SIDE}.")
+    picture = change(sample.image())
+    metadata = resized_metadata(sample.metadata, sample.side, picture.shape[0])
+    write_face(job.target, encode_jpeg(picture, job.quality), metadata)
+    return "face"
+
+
+def _over_processes(jobs: Sequence[_Job]) -> Iterator[Outcome[_Job, str]]:
+    workers = min(_MOST_WORKERS, default_workers(), len(jobs) // _FACES_PER_WORKER)
+    return map_ordered(_work_on, jobs, workers=workers if workers > 1 else 0)
 
 
 def _for_all(
@@ -177,6 +240,7 @@ def _for_all(
     make_job: Callable[[FacePlace, FaceMetadata], _Job],
     merge_back: bool,
     progress: Progress,
+    over: Callable[[Sequence[_Job]], Iterator[Outcome[_Job, str]]] = _over_processes,
 ) -> ToolReport:
     faceset = open_faceset(folder, progress)
     packed = any(sample.place.packed_name for sample in faceset)
@@ -194,9 +258,8 @@ def _for_all(
     problems = [(path.name, reason) for path, reason in faceset.problems]
     done: list[_Job] = []
     sources: list[str] = []
-    workers = min(_MOST_WORKERS, default_workers(), len(jobs) // _FACES_PER_WORKER)
     with progress.task(f"Making faces for {output.name}", len(jobs), "face") as task:
-        for outcome in map_ordered(_work_on, jobs, workers=workers if workers > 1 else 0):
+        for outcome in over(jobs):
             if outcome.error is not None:
                 problems.append((outcome.item.place.name, outcome.error))
             else:

@@ -119,7 +119,7 @@ FAN_3D = OptionalFile(
     "3DFAN.npy", "b96bcd20d888a505ab85ca3f0e8b2952d74be30b", "68 landmarks, deep jaw: extract --landmarker 3dfan"
 )
 FACE_ENHANCER = OptionalFile(
-    "FaceEnhancer.npy", "1890f42aa9d082cbf51356ee04d0529dd70773a1", "makes faces crisper and larger"
+    "FaceEnhancer.npy", "1890f42aa9d082cbf51356ee04d0529dd70773a1", "makes faces crisper: facesettool enhance"
 )
 
 OPTIONAL_FILES = (S3FD, FAN_2D, FAN_3D, FACE_ENHANCER)
