@@ -14,7 +14,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
-from typing import Protocol
+from typing import Any, Protocol
 
 from tqdm import tqdm
 
@@ -41,12 +41,18 @@ class Progress(Protocol):
     def say(self, text: str) -> None:
         """One message beside running bars."""
 
+    def event(self, kind: str, **figures: Any) -> None:
+        """Something that happened, in figures for other programs; people are told by `say`."""
+
 
 class TqdmProgress:
     """Bars in the terminal; without a terminal, one line every ten seconds."""
 
     def say(self, text: str) -> None:
         console.say(text)
+
+    def event(self, kind: str, **figures: Any) -> None:
+        pass
 
     @contextlib.contextmanager
     def task(self, title: str, total: int | None, unit: str = "frame") -> Iterator[Task]:
@@ -81,6 +87,9 @@ class SilentProgress:
     def say(self, text: str) -> None:
         pass
 
+    def event(self, kind: str, **figures: Any) -> None:
+        pass
+
     @contextlib.contextmanager
     def task(self, title: str, total: int | None, unit: str = "frame") -> Iterator[Task]:
         yield _SilentTask()
@@ -97,11 +106,15 @@ class _SilentTask:
 class JsonProgress:
     """One JSON object per line on standard output: {"event": "progress", "title", "done", "total", "unit", "seconds"}.
 
-    At most two lines a second and task, plus its start and its end.
+    At most two lines a second and task, plus its start and its end. What is said is {"event": "message", "text"}; other
+    events carry the figures of whoever reports them.
     """
 
     def say(self, text: str) -> None:
-        console.say(json.dumps({"event": "message", "text": text}, ensure_ascii=False))
+        self.event("message", text=text)
+
+    def event(self, kind: str, **figures: Any) -> None:
+        console.say(json.dumps({"event": kind, **figures}, ensure_ascii=False, default=str))
 
     @contextlib.contextmanager
     def task(self, title: str, total: int | None, unit: str = "frame") -> Iterator[Task]:

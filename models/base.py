@@ -51,6 +51,10 @@ class Reconstruction:
     swap_mask: np.ndarray
 
 
+TRAINING_PARTS = ("optimizer", "code_discriminator", "code_discriminator_optimizer", "GAN", "GAN_optimizer")
+"""Parts that only training needs: whoever swaps faces need not read them."""
+
+
 class SwapModel(ABC):
     """A pair of people and the networks that swap them.
 
@@ -72,7 +76,7 @@ class SwapModel(ABC):
     @property
     @abstractmethod
     def part_names(self) -> Sequence[str]:
-        """Names of the parts of the state, networks first, "optimizer" last."""
+        """Names of the parts of the state that are in use: networks, then optimizers, "optimizer" the first of them."""
 
     @property
     @abstractmethod
@@ -109,6 +113,11 @@ class SwapModel(ABC):
         """The parts that start afresh when pretraining is switched off; none where a model knows no pretraining."""
         return ()
 
+    @property
+    def replaceable_parts(self) -> Sequence[str]:
+        """Parts whose shape follows changeable options: a saved one that does not fit starts afresh, said aloud."""
+        return ()
+
     @abstractmethod
     def reconstruct(self, src: np.ndarray, dst: np.ndarray) -> Reconstruction:
         """Redraws N src and N dst faces, (N, R, R, 3) BGR, uint8 0..255 or float32 [0, 1]; any N including 0."""
@@ -131,3 +140,15 @@ class SwapModel(ABC):
 
         Resetting a network also zeroes its accumulators.
         """
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """What the user should hear about the parts that were imported last; see `import_state`."""
+        return ()
+
+    def count_from_zero(self) -> None:
+        """Sets `iteration` to 0, and everything that follows from it; weights and accumulators stay.
+
+        For the end of pretraining, after `parts_reset_after_pretraining` were reset.
+        """
+        raise NotImplementedError(f"{self.name} always counts on.")

@@ -22,6 +22,9 @@ ever swapped; previews, backups and files of the user's own in the model's folde
 Taken out on purpose: a part whose file the user deleted starts afresh, which is said aloud, and the save before, which
 still has it, becomes a backup; merging refuses such a checkpoint. A part exchanged for one of another save is used when
 its own checksum proves it intact.
+
+Options switch parts on and off (an adversary, say). One that is switched on and was never saved starts from the seed,
+said aloud; one that is switched off stays in every save as it was, and is there again when it is switched on.
 """
 
 from __future__ import annotations
@@ -102,10 +105,11 @@ class CheckpointStore:
             FaceLoomError: the disk is full or cannot be written. Whatever was saved before is still there.
         """
         _require_finite(parts)
+        tensors = [tensor for part in (*parts.values(), *state.dormant.values()) for tensor in part.values()]
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             self._clear_the_way()
-            require_free_space(self.folder, _ROOM_TO_SPARE + sum(t.nbytes for p in parts.values() for t in p.values()))
+            require_free_space(self.folder, _ROOM_TO_SPARE + sum(tensor.nbytes for tensor in tensors))
             self._new.mkdir()
             for name, data in encode_checkpoint(parts, state):
                 (self._new / name).write_bytes(data)
@@ -244,6 +248,37 @@ def load_weights(model: SwapModel, found: Checkpoint, parts: Collection[str]) ->
             ) from problem
 
 
+def restore_weights(model: SwapModel, found: Checkpoint, fresh: Collection[str] = ()) -> dict[str, list[str]]:
+    """Puts a whole checkpoint into a model that trains; what cannot come from there starts from the seed.
+
+    Args:
+        fresh: parts to start afresh although they were saved.
+
+    Returns:
+        The other parts that started afresh, by reason: "new" (never saved: an option switched them on), "reshaped"
+        (saved in another shape, which an option has changed; see `SwapModel.replaceable_parts`).
+
+    Raises:
+        FaceLoomError: a part is missing that was saved, or does not fit.
+    """
+    afresh: dict[str, list[str]] = {"new": [], "reshaped": []}
+    for part in model.part_names:
+        if part in fresh:
+            continue
+        if part not in found.parts and part not in found.missing:
+            afresh["new"].append(part)
+            continue
+        try:
+            load_weights(model, found, [part])
+        except FaceLoomError:
+            if part not in model.replaceable_parts or part in found.missing:
+                raise
+            afresh["reshaped"].append(part)
+    for part in (*fresh, *afresh["new"], *afresh["reshaped"]):
+        model.reset_part(part)  # after all are loaded: it also clears what the optimizer remembers of the part
+    return afresh
+
+
 def start_training(
     model: SwapModel,
     found: Checkpoint | None,
@@ -263,8 +298,9 @@ def start_training(
         4. scratch     and the others start from the seed
 
     A part named in `reset` goes the ways 3 and 4 in a model that is resumed, and so does, said aloud, one whose file
-    the user took out of the checkpoint (but not all of them: then something else has happened). There is no fifth way:
-    a checkpoint that is there and cannot be used is an error.
+    the user took out of the checkpoint (but not all of them: then something else has happened), or which an option has
+    given another shape; one that an option has switched on starts from the seed. There is no fifth way: a checkpoint
+    that is there and cannot be used is an error.
 
     Returns:
         The state the loop goes on from.
@@ -283,13 +319,20 @@ def start_training(
     if found is None:
         state, fresh = TrainingState(seed=seed), list(model.part_names)
     else:
-        taken_out = found.missing if len(found.missing) < len(model.part_names) else ()
-        for part in taken_out:
+        state = found.state
+        state.dormant = {part: tensors for part, tensors in found.parts.items() if part not in model.part_names}
+        missing = [part for part in found.missing if part in model.part_names]
+        if not set(model.part_names) & {*found.parts, *reset}:
+            load_weights(model, found, model.part_names)  # raises: with everything gone nothing is taken for granted
+        for part in missing:
             say(f"{part}{SUFFIX} was taken out of {found.folder}.")
-        state, fresh = found.state, [part for part in model.part_names if part in reset or part in taken_out]
-        load_weights(model, found, [part for part in model.part_names if part not in fresh])
-        for part in fresh:
-            model.reset_part(part)
+        fresh = [part for part in model.part_names if part in reset or part in missing]
+        afresh = restore_weights(model, found, fresh)
+        if afresh["new"]:
+            say(f"Switched on, and never trained in this model: {', '.join(afresh['new'])}. It starts from the seed.")
+        if afresh["reshaped"]:
+            say(f"Saved in another shape, which the options no longer ask for: {', '.join(afresh['reshaped'])}.")
+        fresh = [part for part in model.part_names if part in (*fresh, *afresh["reshaped"])]
     pretrained = [part for part in fresh if _load_pretrained(model, part, pretrained_folder)]
     if pretrained:
         say(f"Pretrained parts from {pretrained_folder}: {', '.join(pretrained)}.")

@@ -45,6 +45,7 @@ class TrainingState:
         seconds_waited: of these, waiting for samples.
         backup_seconds: value of `seconds` at the last backup.
         rollbacks: how often this training went back to a checkpoint.
+        dormant: parts that this model's options have switched off; every save keeps them as they were.
     """
 
     seed: int
@@ -55,6 +56,7 @@ class TrainingState:
     seconds_waited: float = 0.0
     backup_seconds: float = 0.0
     rollbacks: int = 0
+    dormant: State = field(default_factory=dict)
 
     @property
     def iteration(self) -> int:
@@ -68,7 +70,7 @@ def encode_checkpoint(parts: State, state: TrainingState) -> Iterator[tuple[str,
     for name, data in _encode_files(parts, state):
         manifest[name] = {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
         yield name, data
-    yield MANIFEST, _to_json("Manifest.1", {"parts": list(parts), "files": manifest})
+    yield MANIFEST, _to_json("Manifest.1", {"parts": [*parts, *state.dormant], "files": manifest})
 
 
 def _encode_files(parts: State, state: TrainingState) -> Iterator[tuple[str, bytes]]:
@@ -89,7 +91,7 @@ def _encode_files(parts: State, state: TrainingState) -> Iterator[tuple[str, byt
     history = BytesIO()
     np.save(history, state.history.values, allow_pickle=False)
     yield _HISTORY, history.getvalue()
-    for part, tensors in parts.items():
+    for part, tensors in {**state.dormant, **parts}.items():
         yield f"{part}{SUFFIX}", encode_part(part, tensors)
 
 

@@ -9,57 +9,23 @@ loop serves a terminal, a page and a test.
 
 from __future__ import annotations
 
-import contextlib
-import json
-import os
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from datetime import datetime
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from core.errors import FaceLoomError
-from core.files import atomic_write_text
 from core.progress import Progress
 from models.base import SwapModel
-from models.checkpoint import CheckpointStore, TrainingState, UnfitToSave, load_weights
+from models.checkpoint import CheckpointStore, TrainingState, UnfitToSave, restore_weights
 from models.history import LossWatch
 from models.preview import PreviewWriter
-from models.schedule import Commands, Schedule, TrainingCommand, TrainingSettings
+from models.report import Pace, TrainingReport, training_line, write_report
+from models.schedule import AwakeClock, Commands, Schedule, TrainingCommand, TrainingSettings
 
 if TYPE_CHECKING:
     from samplelib.batches import TrainingBatch, TrainingBatches
-
-REPORT_NAME = "report.json"
-
-
-@dataclass(frozen=True)
-class TrainingReport:
-    """Where a training stands; also written to `report.json` for whoever looks on.
-
-    Attributes:
-        iteration: completed.
-        losses: of the newest iteration, by name.
-        mean_losses: over the iterations since the last save; right after one, over those before it.
-        seconds, seconds_waited: of all sessions; the second is the part spent waiting for samples.
-        session_iterations, session_seconds, session_seconds_waited: since this session began.
-        rollbacks: how often the training went back to a checkpoint.
-        previews: the pictures drawn last.
-        stopped_by: in words; "" while it runs.
-    """
-
-    iteration: int
-    losses: Mapping[str, float]
-    mean_losses: Mapping[str, float]
-    seconds: float
-    seconds_waited: float
-    session_iterations: int
-    session_seconds: float
-    session_seconds_waited: float
-    rollbacks: int
-    previews: tuple[Path, ...]
-    stopped_by: str = ""
 
 
 def run_training(
@@ -83,6 +49,7 @@ def run_training(
         FaceLoomError: the model broke again and again, or the last save failed. Any error of the step or of the
             samples passes through; what was learned until then is saved first.
     """
+    clock = AwakeClock(clock)
     session = _Session(model, store, state, settings, commands, previews, progress, clock)
     batch: TrainingBatch | None = None
     stop = session.is_at_target()
@@ -107,7 +74,7 @@ def run_training(
             session.note(losses, clock() - started, batches.seconds_waited)
 
             # ---- what is due (save, backup, preview, stop)
-            due = [*session.schedule.due(session.state, clock()), *commands.read()]
+            due = [*session.schedule.due(session.state, clock(), session.watch.is_calm), *commands.read()]
             stop = TrainingCommand.STOP in due
             try:
                 for command in due:
@@ -126,12 +93,6 @@ def run_training(
     return session.finish()
 
 
-def training_line(iteration: int, seconds: float, losses: Mapping[str, float], now: datetime) -> str:
-    """[HH:MM:SS][#000123][0123ms][0.1234][0.2345]; ten seconds and more as [12.34s]. Source: spec models 8.3."""
-    took = f"{int(1000 * seconds):04d}ms" if seconds < 10 else f"{seconds:.4f}"[:5] + "s"
-    return f"[{now:%H:%M:%S}][#{iteration:06d}][{took}]" + "".join(f"[{value:.4f}]" for value in losses.values())
-
-
 class _Session:
     """What the loop does, by name; its memory of this session."""
 
@@ -144,14 +105,18 @@ class _Session:
         commands: Commands,
         previews: PreviewWriter,
         progress: Progress,
-        clock: Callable[[], float],
+        clock: AwakeClock,
     ) -> None:
         self.model, self.store, self.state, self.settings = model, store, state, settings
         self.commands, self.previews, self.progress, self.clock = commands, previews, progress, clock
         self.watch = LossWatch()
         self.begun = self.marked = clock()
         self.schedule = Schedule(settings, state, self.begun)
-        self.waited = 0.0
+        self.pace = Pace()
+        self.slept = 0.0
+        self.waited = 0.0  # by the batches' own count
+        self.session_waited = 0.0  # the same without the time asleep
+        self.first_iteration = state.iteration
         self.done = 0  # iterations of this session, also those that a way back undid
         self.stepping = 0.0  # seconds of the iterations since the last save
         self.means: Mapping[str, float] = {}  # of the losses between the last two saves
@@ -175,14 +140,42 @@ class _Session:
     def note(self, losses: Mapping[str, float], took: float, seconds_waited: float) -> None:
         """Takes one iteration into account and shows its line; `seconds_waited` is the batches' own count."""
         now = self.clock()
+        passed = now - self.marked
+        waited = min(seconds_waited - self.waited, passed)
+        self.marked, self.waited = now, seconds_waited
         self.state.history.append(losses)
-        self.state.seconds += now - self.marked
-        self.marked = now
-        self.stepping += took
-        self.state.seconds_waited += seconds_waited - self.waited
-        self.waited = seconds_waited
+        self.state.seconds += passed
+        self.state.seconds_waited += waited
+        self.session_waited += waited
+        self.pace.note(passed, waited)
         self.done += 1
-        self.commands.show(training_line(self.state.iteration, took, losses, datetime.now()))
+        share = self.pace.waited_share
+        self.commands.show(training_line(self.state.iteration, took, losses, datetime.now(), share))
+        if self.schedule.figures_due(now):
+            self.progress.event("iteration", **self.figures(), step_seconds=round(took, 4), waited=round(share, 4))
+        if self.clock.slept > self.slept:
+            asleep = self.clock.slept - self.slept
+            self.slept = self.clock.slept
+            self.say(
+                f"Nothing happened for {asleep / 60:,.0f} minutes: the machine slept, or the program was stopped. "
+                "That time does not count."
+            )
+
+    def figures(self) -> dict[str, Any]:
+        """What every event of a training tells other programs."""
+        return {
+            "iteration": self.state.iteration,
+            "losses": self.state.history.last(),
+            "seconds": round(self.state.seconds, 3),
+            "saved": self.saved_iteration,
+            "eta_seconds": self.eta_seconds(),
+        }
+
+    def eta_seconds(self) -> float | None:
+        """To the target; None without one, or before the pace is known."""
+        remaining = self.settings.target_iteration - self.state.iteration
+        eta = self.pace.seconds_for(remaining) if remaining > 0 else None
+        return None if eta is None else round(eta, 1)
 
     def save(self, *, last: bool = False) -> bool:
         """Saves, unless nothing is new; then says the means since the save before, on a line of their own.
@@ -212,6 +205,7 @@ class _Session:
         self.means = self.state.history.mean_since(self.mean_from)
         line = training_line(self.state.iteration, self.stepping / rows, self.means, datetime.now())
         self.say(f"{line} saved; mean of {rows:,} iteration{'s' if rows > 1 else ''}")
+        self.progress.event("saved", **self.figures(), mean_losses=self.means, checkpoint=self.store.current)
         self.mean_from, self.stepping = self.state.iteration, 0.0
         return True
 
@@ -224,6 +218,7 @@ class _Session:
         try:
             slot = self.store.backups.make(self.store.current, [f for f in self.previews.files if f.exists()])
             self.say(f"Backup of iteration {self.saved_iteration:,}: {slot}")
+            self.progress.event("backup", **self.figures(), backup=slot)
         except FaceLoomError as problem:
             self.say(f"Could not make a backup. {problem}")
 
@@ -234,7 +229,9 @@ class _Session:
         elif command is TrainingCommand.NEXT_RANGE:
             self.say(f"The chart shows {self.previews.next_range()}.")
         try:
-            self.previews.write(self.model, self.state)
+            files = self.previews.write(self.model, self.state)
+            if files:
+                self.progress.event("previews", **self.figures(), previews=files)
         except FaceLoomError as problem:
             self.say(f"Could not write the previews. {problem}")
 
@@ -251,11 +248,12 @@ class _Session:
         if found is None:
             self.saved_iteration = self.state.iteration  # nothing here is worth saving
             raise FaceLoomError(f"{trouble} at iteration {at:,}, before anything was saved.", remedy)
-        load_weights(self.model, found, self.model.part_names)
+        restore_weights(self.model, found)
         before = self.state
         self.state = replace(
             found.state,
             options=before.options,
+            dormant=before.dormant,
             batch_number=next_batch,
             seconds=before.seconds,
             seconds_waited=before.seconds_waited,
@@ -264,7 +262,6 @@ class _Session:
         )
         self.saved_iteration = self.mean_from = self.state.iteration
         self.stepping = 0.0
-        self.watch = LossWatch()
         self.setbacks += 1
         if self.setbacks > self.settings.max_rollbacks:
             raise FaceLoomError(
@@ -272,8 +269,20 @@ class _Session:
                 f"The checkpoint of iteration {self.state.iteration:,} is intact.",
                 remedy,
             )
+        self.watch_anew(before)
         notes = "".join(f" {note}" for note in found.notes)
+        if self.model.limit_gradients():
+            notes += " From here on the gradients are clipped."
         self.say(f"{trouble} at iteration {at:,}: back to the checkpoint of iteration {self.state.iteration:,}.{notes}")
+        self.progress.event("rollback", **self.figures(), reason=trouble, at=at)
+
+    def watch_anew(self, broken: TrainingState) -> None:
+        """Goes on watching, with what this session saw around the checkpoint's iteration as the usual losses."""
+        self.watch = LossWatch()
+        nearby = self.watch.reference // 2
+        sound = len(broken.history) - self.watch.recent
+        here = self.state.iteration
+        self.watch.learn(broken.history, max(self.first_iteration, here - nearby), min(sound, here + nearby))
 
     def save_what_was_learned(self) -> None:
         """After an error: saves whatever is sound; a second error would only hide the first."""
@@ -286,15 +295,15 @@ class _Session:
     def keep_onlookers_informed(self) -> None:
         """Writes `report.json` and the preview history where it is time to."""
         if self.schedule.report_due(self.clock()):
-            self.write_report("")
+            self.report("")
         if self.previews.history_due(self.state.iteration):
             try:
                 self.previews.write_history(self.model, self.state)
             except FaceLoomError as problem:
                 self.say(f"Could not keep the previews. {problem}")
 
-    def write_report(self, stopped_by: str) -> TrainingReport:
-        """Figures for onlookers. They are a convenience: a disk that refuses them stops nothing."""
+    def report(self, stopped_by: str) -> TrainingReport:
+        """Where the training stands, also written to `report.json`."""
         report = TrainingReport(
             iteration=self.state.iteration,
             losses=self.state.history.last(),
@@ -303,17 +312,19 @@ class _Session:
             seconds_waited=self.state.seconds_waited,
             session_iterations=self.done,
             session_seconds=self.clock() - self.begun,
-            session_seconds_waited=self.waited,
+            session_seconds_waited=self.session_waited,
             rollbacks=self.state.rollbacks,
             previews=tuple(self.previews.files),
             stopped_by=stopped_by,
         )
-        figures = {**asdict(report), "previews": [str(path) for path in report.previews]}
-        now = datetime.now().astimezone().isoformat(timespec="seconds")
-        figures |= {"schema": "Report.1", "at": now, "process": os.getpid(), "seed": self.state.seed}
-        text = json.dumps(figures, ensure_ascii=False, indent=1) + "\n"
-        with contextlib.suppress(FaceLoomError):
-            atomic_write_text(self.store.folder / REPORT_NAME, text)
+        write_report(
+            self.store.folder,
+            report,
+            seed=self.state.seed,
+            batch_size=self.model.batch_size,
+            target_iteration=self.settings.target_iteration,
+            eta_seconds=self.eta_seconds(),
+        )
         return report
 
     def finish(self) -> TrainingReport:
@@ -323,4 +334,6 @@ class _Session:
         except UnfitToSave as problem:
             self.go_back(problem.what, next_batch=self.state.batch_number + 1)
         self.show_pictures(TrainingCommand.PREVIEW)
-        return self.write_report(self.schedule.stopped_by or "asked to stop")
+        report = self.report(self.schedule.stopped_by or "asked to stop")
+        self.progress.event("stopped", **self.figures(), reason=report.stopped_by)
+        return report

@@ -120,6 +120,19 @@ class LossWatch:
                 return f"{_spoken(name)} rose from about {usual:.4f} to {losses[name]:.4f} within a few iterations"
         return None
 
+    @property
+    def is_calm(self) -> bool:
+        """Whether nothing is high: the moment for a save that should not catch a model that is breaking."""
+        return not any(self._high.values())
+
+    def learn(self, history: LossHistory, first: int, last: int) -> None:
+        """Takes the iterations after `first` up to `last` for usual ones."""
+        for name in WATCHED:
+            if name in history.names:
+                rows = history.values[first:last, history.names.index(name)]
+                column = self._columns.setdefault(name, deque(maxlen=self.recent + self.reference))
+                column.extend(float(value) for value in rows[-self.reference :] if math.isfinite(value))
+
     def _usual_if_broken(self, name: str, value: float) -> float | None:
         column = self._columns.setdefault(name, deque(maxlen=self.recent + self.reference))
         before = np.array(column)[: -self.recent]

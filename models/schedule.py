@@ -5,11 +5,18 @@ A schedule counts seconds of one clock and iterations, and only says what is due
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
 from models.checkpoint_files import TrainingState
+
+PAUSE_SECONDS = 900.0
+"""No step, save or picture takes this long: the machine slept, or the program was stopped meanwhile."""
+
+FIGURES_SECONDS = 0.5
+"""Least time between two iterations that are told to other programs."""
 
 RETRY_SECONDS = 300.0
 """After a save that failed (a full disk, say) the next one is tried this much later, or at the usual time if sooner."""
@@ -61,6 +68,31 @@ class Commands(Protocol):
         ...
 
 
+class AwakeClock:
+    """A clock that stands still while the machine sleeps or the program is held up, whatever the system's clock does.
+
+    Systems disagree on whether a monotonic clock runs on in sleep, and none knows of a program that was stopped. So a
+    gap between two looks at the clock that no work explains counts for nothing: no save, backup or end becomes due by
+    it, and it is no time of training.
+
+    Attributes:
+        slept: seconds left out so far.
+    """
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self.slept = 0.0
+        self._clock = clock
+        self._last = clock()
+
+    def __call__(self) -> float:
+        """Seconds awake."""
+        now = self._clock()
+        if now - self._last > PAUSE_SECONDS:
+            self.slept += now - self._last
+        self._last = now
+        return now - self.slept
+
+
 class Schedule:
     """The clock's side of a training session.
 
@@ -74,16 +106,20 @@ class Schedule:
         self.stopped_by = ""
         self._end = now + settings.stop_after_seconds if settings.stop_after_seconds > 0 else float("inf")
         self._next_save = now + settings.save_seconds
-        self._next_report = now
+        self._next_report = self._next_figures = now
         self._first = state.iteration + 1
 
-    def due(self, state: TrainingState, now: float) -> list[TrainingCommand]:
-        """What is due after the iteration just noted, in the order it should be done."""
+    def due(self, state: TrainingState, now: float, calm: bool = True) -> list[TrainingCommand]:
+        """What is due after the iteration just noted, in the order it should be done.
+
+        Args:
+            calm: whether the losses are as usual; if not, timed saves wait, as the model may be breaking.
+        """
         settings, due = self.settings, []
-        timed_save = now >= self._next_save
+        timed_save = calm and now >= self._next_save
         if timed_save or state.iteration == 1:
             due.append(TrainingCommand.SAVE)
-        if settings.backup_seconds > 0 and state.seconds - state.backup_seconds >= settings.backup_seconds:
+        if calm and settings.backup_seconds > 0 and state.seconds - state.backup_seconds >= settings.backup_seconds:
             due.append(TrainingCommand.BACKUP)
         every = settings.preview_iterations
         if timed_save or state.iteration == self._first or (every and state.iteration % every == 0):
@@ -101,6 +137,13 @@ class Schedule:
         if now < self._next_report:
             return False
         self._next_report = now + self.settings.report_seconds
+        return True
+
+    def figures_due(self, now: float) -> bool:
+        """Whether other programs may hear of an iteration again; saying yes starts the next wait."""
+        if now < self._next_figures:
+            return False
+        self._next_figures = now + FIGURES_SECONDS
         return True
 
     def saved(self, now: float) -> None:

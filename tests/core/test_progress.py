@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -40,3 +41,16 @@ def test_json_lines_say_start_and_end(capsys: pytest.CaptureFixture[str]) -> Non
     ]
     assert lines[1]["total"] == 3
     assert lines[1]["note"] == "n=2"
+
+
+def test_events_are_one_object_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    JsonProgress().event("saved", iteration=3, losses={"源": 0.5}, checkpoint=Path("a") / "b")
+    TqdmProgress().event("saved", iteration=3)
+    SILENT.event("saved", iteration=3)
+    (line,) = capsys.readouterr().out.splitlines()
+    assert json.loads(line) == {
+        "event": "saved",
+        "iteration": 3,
+        "losses": {"源": 0.5},
+        "checkpoint": str(Path("a") / "b"),
+    }

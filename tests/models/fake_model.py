@@ -36,13 +36,15 @@ class FakeModel(SwapModel):
     face_type = FaceType.FULL
     batch_size = 2
 
-    def __init__(self, seed: int = 0, size: int = 8) -> None:
+    def __init__(self, seed: int = 0, size: int = 8, extra: Sequence[str] = ()) -> None:
+        """`extra`: parts that an option has switched on; they may be saved in another shape."""
         self.src_settings = self.dst_settings = SampleSettings(SIDE, FaceType.FULL)
         self.seen: list[int] = []
         self.clipping = False
         self.trouble: Callable[[int], dict[str, float] | None] = lambda number: None
         self._seed = seed
         self._size = size
+        self._extra = tuple(extra)
         self._state: State = {}
         for part in self.part_names:
             self._state[part] = self._fresh(part)
@@ -55,7 +57,11 @@ class FakeModel(SwapModel):
 
     @property
     def part_names(self) -> Sequence[str]:
-        return ["encoder", "decoder_src", "optimizer"]
+        return ["encoder", "decoder_src", *self._extra, "optimizer"]
+
+    @property
+    def replaceable_parts(self) -> Sequence[str]:
+        return self._extra
 
     @property
     def iteration(self) -> int:

@@ -218,6 +218,14 @@ sys.path.insert(0, {repository!r})
 from models.checkpoint import CheckpointStore
 from tests.models.test_checkpoint import some_parts, some_state
 
+def parts_at_3():  # a part switched on since the save before ...
+    return {{**some_parts(3), **({{"GAN": some_parts(3)["encoder"]}} if {change!r} == "on" else {{}})}}
+
+def state_at_3():  # ... or one switched off: it is kept
+    state = some_state(3)
+    state.dormant = {{"GAN": some_parts(2)["encoder"]}} if {change!r} == "off" else {{}}
+    return state
+
 def kill_at(number, half):
     # The process ends, as by kill -9, just before its file operation of that number; `half`: in the middle of writing.
     count = [0]
@@ -239,11 +247,12 @@ folder, number = Path({folder!r}), 0
 while True:
     for half in (False, True):
         CheckpointStore(folder / f"{{number}} {{half}}").save(some_parts(1), some_state(1))
-        CheckpointStore(folder / f"{{number}} {{half}}").save(some_parts(2), some_state(2))
+        parts_at_2 = {{**some_parts(2), **({{"GAN": some_parts(2)["encoder"]}} if {change!r} == "off" else {{}})}}
+        CheckpointStore(folder / f"{{number}} {{half}}").save(parts_at_2, some_state(2))
         child = os.fork()
         if child == 0:
             sys.addaudithook(kill_at(number, half))
-            CheckpointStore(folder / f"{{number}} {{half}}").save(some_parts(3), some_state(3))
+            CheckpointStore(folder / f"{{number}} {{half}}").save(parts_at_3(), state_at_3())
             os._exit(0)
         status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     if status == 0:
@@ -253,15 +262,16 @@ print(number)
 """
 
 
+@pytest.mark.parametrize("change", ["on", pytest.param("off", marks=pytest.mark.slow)])
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-def test_killed_before_any_file_operation_of_a_save_a_whole_checkpoint_is_found(tmp_path: Path) -> None:
+def test_killed_before_any_file_operation_of_a_save_a_whole_checkpoint_is_found(tmp_path: Path, change: str) -> None:
     folder = tmp_path / "models"
     folder.mkdir()
-    script = KILLED_SAVER.format(repository=str(REPOSITORY), folder=str(folder))
+    script = KILLED_SAVER.format(repository=str(REPOSITORY), folder=str(folder), change=change)
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=240)
     assert done.returncode == 0, done.stderr
     boundaries = int(done.stdout)
-    assert boundaries > 25  # six files written and flushed, a folder removed file by file, two renames
+    assert boundaries > 25  # six or seven files written and flushed, a folder removed file by file, two renames
     found_new = []
     for number in range(boundaries):
         for half in (False, True):
@@ -269,6 +279,10 @@ def test_killed_before_any_file_operation_of_a_save_a_whole_checkpoint_is_found(
             iteration = iteration_in(store)
             assert iteration in (2, 3), number  # the save before, or already the new one; never an older one
             found_new.append(iteration == 3)
+            with_gan = (
+                {"encoder", "GAN", "optimizer"} if change == "off" or iteration == 3 else {"encoder", "optimizer"}
+            )
+            assert set(store.read().parts) == with_gan  # type: ignore[union-attr]
             # ... and the next save cleans up and works, whatever the last one left
             store.save(some_parts(4), some_state(4))
             assert iteration_in(store) == 4
@@ -369,6 +383,72 @@ def test_a_deleted_part_starts_afresh_and_that_is_said(trained: CheckpointStore,
     load_weights(kept, trained.read(), ["decoder_src", "optimizer"])  # type: ignore[arg-type]
     assert same({"encoder": model.export_state()["encoder"]}, {"encoder": fresh["encoder"]})
     assert same(model.export_state(), kept.export_state())
+
+
+def test_a_part_that_an_option_switches_on_starts_from_the_seed_aloud(trained: CheckpointStore) -> None:
+    model = FakeModel(seed=1, extra=["GAN"])
+    said: list[str] = []
+    state = start_training(model, trained.read(), seed=0, say=said.append)
+    assert said == ["Switched on, and never trained in this model: GAN. It starts from the seed."]
+    assert same({"GAN": model.export_state()["GAN"]}, FakeModel(seed=1, extra=["GAN"]).export_state())
+    assert model.iteration == 7
+    assert state.dormant == {}
+
+
+def test_a_part_switched_off_stays_in_every_save_and_comes_back(trained: CheckpointStore) -> None:
+    model = FakeModel(seed=1, extra=["GAN"])
+    state = start_training(model, trained.read(), seed=0)
+    weights = {"down/weight": np.arange(8, dtype=np.float32), "bias": np.ones((2, 2), np.float32)}
+    model.import_state("GAN", weights)
+    trained.save(model.export_state(), state)
+
+    for _ in range(3):  # off for three sessions
+        plain, said = FakeModel(seed=1), list[str]()
+        state = start_training(plain, trained.read(), seed=0, say=said.append)
+        assert said == []
+        trained.save(plain.export_state(), state)
+        assert (trained.current / "GAN.h5").exists()
+
+    again, said = FakeModel(seed=1, extra=["GAN"]), []
+    state = start_training(again, trained.read(), seed=0, say=said.append)
+    assert said == []
+    assert same({"GAN": weights}, again.export_state())
+    assert state.dormant == {}
+
+
+def test_a_part_switched_off_whose_file_is_gone_is_not_missed(trained: CheckpointStore) -> None:
+    trained.save(FakeModel(seed=1, extra=["GAN"]).export_state(), some_state(8))
+    (trained.current / "GAN.h5").unlink()
+    said: list[str] = []
+    state = start_training(FakeModel(seed=1), trained.read(), seed=0, say=said.append)
+    assert said == []
+    assert state.dormant == {}
+
+
+def test_a_damaged_part_is_an_error_also_when_it_could_start_afresh(trained: CheckpointStore) -> None:
+    trained.save(FakeModel(seed=1, extra=["GAN"]).export_state(), some_state(8))
+    shutil.rmtree(trained.previous)
+    trained.backups.make(trained.current)
+    (trained.current / "GAN.h5").write_bytes(b"not a part")
+    with pytest.raises(BrokenFile, match=r"GAN\.h5.*There are: 01 \("):
+        trained.read()
+
+
+def test_a_part_whose_shape_an_option_has_changed_starts_afresh_aloud(trained: CheckpointStore) -> None:
+    saved = FakeModel(seed=1, extra=["GAN"]).export_state()
+    saved["GAN"]["down/weight"] = np.zeros(5, np.float32)  # of another patch size
+    trained.save(saved, some_state(8))
+    model, said = FakeModel(seed=1, extra=["GAN"]), list[str]()
+    start_training(model, trained.read(), seed=0, say=said.append)
+    assert said == [
+        "Saved in another shape, which the options no longer ask for: GAN.",
+        "Started afresh, the rest is kept: GAN.",
+    ]
+    assert same({"GAN": model.export_state()["GAN"]}, FakeModel(seed=1, extra=["GAN"]).export_state())
+    saved["encoder"]["down/weight"] = np.zeros(5, np.float32)  # no option changes an encoder
+    trained.save(saved, some_state(9))
+    with pytest.raises(FaceLoomError, match=r"encoder.h5 in .* does not fit this model"):
+        start_training(FakeModel(seed=1, extra=["GAN"]), trained.read(), seed=0)
 
 
 def test_with_every_part_gone_nothing_starts(trained: CheckpointStore) -> None:
