@@ -7,6 +7,7 @@
     │   └── NotAFace                 a picture without a face record, or landmarks that are no face
     ├── BrokenFile               1   a damaged file; carries its path
     ├── ToolFailed               1   ffmpeg or a device failed; carries its last words
+    │   └── OutOfMemory              a device had no room for what it was given
     ├── PartialFailure           3   the step finished, but the items it has listed failed
     ├── ConfirmationNeeded       4   something is to be put away and nobody agreed to it yet
     └── Cancelled              130   the user pressed Ctrl-C; everything is in a consistent state
@@ -71,6 +72,10 @@ class ToolFailed(FaceLoomError):
 
     def __reduce__(self) -> tuple[type[ToolFailed], tuple[str, str, str]]:
         return type(self), (self.tool, self.last_words, self.remedy)
+
+
+class OutOfMemory(ToolFailed):
+    """A device had no room for what it was given; with less it may work."""
 
 
 class PartialFailure(FaceLoomError):
