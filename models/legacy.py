@@ -12,7 +12,7 @@ is refused by name. Nothing is clipped, nothing is filled in.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,8 @@ from core.files import natural_sorted
 from core.legacy_pickle import Limits, decode
 from core.legacy_values import Refused
 from models.architecture import Architecture, Dims
+from models.quick96_options import Quick96Options
+from models.saehd_options import SAEHDOptions
 from models.tensor_tables import Table, autoencoder_tables, code_discriminator_table, patch_discriminator_table
 
 DATA_SUFFIX = "_data.dat"
@@ -33,7 +35,7 @@ _DIMS = {"resolution": "resolution", "ae": "ae_dims", "e": "e_dims", "d": "d_dim
 _LARGEST_NUMBER = 65_536
 _LARGEST_FILE = 16 << 30
 _ROOTS = {"GAN": "D_src", "code_discriminator": "dis"}
-_CRITICS = {"D_code_opt": "code_discriminator", "GAN_opt": "GAN"}
+_OPTIMIZERS = {"code_discriminator": "D_code_opt", "GAN": "GAN_opt"}
 _SLOTS = (("ms", "vs"), ("acc",))
 _OBSOLETE = {"eyes_prio", "random_flip"}
 _KINDS: dict[type, tuple[str, ...]] = {
@@ -73,9 +75,10 @@ class LegacyModel:
         options: values by their names in that tool, the known ones alone.
         unknown_options: names of options that FaceLoom has no use for.
         architecture, dims: of the autoencoder.
-        parts: weights by part ("encoder", ..., "GAN", "code_discriminator") and tensor ("down1/downs_0/conv1/weight").
-        optimizers: what each optimizer remembers, by its name in that tool ("src_dst_opt", "D_code_opt", "GAN_opt"):
-            "iterations" int64, and "<ms, vs or acc>/<part>/<tensor>".
+        parts: weights by part ("encoder", ..., "GAN", "code_discriminator") and tensor ("down1/downs_0/conv1/weight");
+            parts and optimizers are what `SwapModel.import_state` takes.
+        optimizers: what each remembers ("optimizer", "GAN_optimizer", "code_discriminator_optimizer"): "iterations",
+            "<ms, vs or acc>/<part>/<tensor>", and a "seed" of 0, since that tool keeps none.
         missing: files that are not there and that a model can do without, which then begin afresh.
         loss_history: (n, 2) float32, src and dst.
         preview: src and dst side of the preview batch; None where the file holds none of this resolution.
@@ -93,6 +96,14 @@ class LegacyModel:
     missing: tuple[str, ...]
     loss_history: np.ndarray
     preview: tuple[LegacyFaces, LegacyFaces] | None
+
+    def settings(self) -> SAEHDOptions | Quick96Options:
+        """The options as ours, unclipped; those that the model does not know have our defaults."""
+        ours: SAEHDOptions | Quick96Options = SAEHDOptions.of() if self.class_name == "SAEHD" else Quick96Options.of()
+        known: dict[str, Any] = {name: value for name, value in self.options.items() if hasattr(ours, name)}
+        if known.get("lr_dropout") == "cpu":
+            known["lr_dropout"] = "y"  # the same, kept in another memory
+        return replace(ours, **known)
 
 
 def find_legacy_models(folder: Path) -> list[Path]:
@@ -167,7 +178,8 @@ def read_legacy_optimizer(path: Path, tables: Mapping[str, Table]) -> dict[str, 
                 key = f"{slot}_{_ROOTS.get(part, part)}/{name}_0"
                 written[key], ours[key] = shape, f"{slot}/{part}/{name}"
     fitting = _fitting(path, tensors, written)
-    return {"iterations": iterations.astype(np.int64), **{ours[key]: tensor for key, tensor in fitting.items()}}
+    slots_found = {ours[key]: tensor for key, tensor in fitting.items()}
+    return {"iterations": iterations.astype(np.int64), "seed": np.array(0, np.int64), **slots_found}
 
 
 def _weights(
@@ -185,13 +197,12 @@ def _weights(
             missing.append(path.name)
         else:
             raise BrokenFile(path, "it is missing, and without it the model is none.", "Copy all files of the model.")
-    trained = {"src_dst_opt": tables} | {
-        name: {part: critics[part]} for name, part in _CRITICS.items() if part in critics
-    }
-    for name, trained_tables in trained.items():
-        path = data_file.with_name(f"{stem}_{name}.npy")
+    trained = {"optimizer": ("src_dst_opt", tables)}
+    trained |= {f"{part}_optimizer": (_OPTIMIZERS[part], {part: table}) for part, table in critics.items()}
+    for ours, (theirs, trained_tables) in trained.items():
+        path = data_file.with_name(f"{stem}_{theirs}.npy")
         if path.is_file():
-            optimizers[name] = read_legacy_optimizer(path, trained_tables)
+            optimizers[ours] = read_legacy_optimizer(path, trained_tables)
         else:
             missing.append(path.name)
     return parts, optimizers, tuple(missing)
@@ -279,7 +290,7 @@ def _of_kind(path: Path, name: str, value: Any, kind: type) -> Any:
         return "y" if value else "n"  # as it was written before there were three answers
     if kind is float and type(value) is int:
         return float(value)
-    if type(value) is not kind or (kind is float and not isfinite(value)):
+    if type(value) is not kind or (isinstance(value, float) and not isfinite(value)):
         raise BrokenFile(path, f"its option {name} is no {kind.__name__}.")
     return value
 

@@ -19,6 +19,7 @@ from core.errors import BadOption, BrokenFile, MissingInput
 from core.legacy_writer import encode
 from models.architecture import Architecture
 from models.legacy import find_legacy_models, read_legacy_model, read_legacy_weights
+from models.saehd_options import SAEHDOptions
 from models.tensor_tables import autoencoder_tables
 from tests.models.legacy_models import DIMS, data, options, tensors, weights_file, write_model
 
@@ -54,19 +55,20 @@ def test_true_models(dfl: Path, folder: str) -> None:
         if "tensors" not in content:
             continue
         kind = file.split("_SAEHD_")[1].removesuffix(".npy")
+        ours = {"src_dst_opt": "optimizer", "GAN_opt": "GAN_optimizer"}.get(kind, kind)
         for key, description in content["tensors"].items():
             name = key.removesuffix(":0")
             if not kind.endswith("_opt"):
                 tensor = model.parts[kind][name]
             elif name == "iters":
-                tensor = model.optimizers[kind]["iterations"]
+                tensor = model.optimizers[ours]["iterations"]
             else:
                 slot, _, rest = name.removesuffix("_0").partition("_")
                 root, _, path = rest.partition("/")
-                tensor = model.optimizers[kind][f"{slot}/{'GAN' if root == 'D_src' else root}/{path}"]
+                tensor = model.optimizers[ours][f"{slot}/{'GAN' if root == 'D_src' else root}/{path}"]
             assert short_digest(tensor) == description["sha256_16"], (file, key)
-        held = model.optimizers[kind] if kind.endswith("_opt") else model.parts[kind]
-        assert len(held) == len(content["tensors"])
+        held = len(model.optimizers[ours]) - 1 if kind.endswith("_opt") else len(model.parts[kind])  # - 1: our seed
+        assert held == len(content["tensors"])
 
 
 def test_a_model_of_our_own_making(tmp_path: Path) -> None:
@@ -79,17 +81,17 @@ def test_a_model_of_our_own_making(tmp_path: Path) -> None:
     for name, tensor in model.parts["decoder"].items():
         np.testing.assert_array_equal(tensor, expected[name])
     assert {name: int(state["iterations"]) for name, state in model.optimizers.items()} == {
-        "src_dst_opt": 123, "GAN_opt": 7,
+        "optimizer": 123, "GAN_optimizer": 7,
     }  # fmt: skip
-    assert len(model.optimizers["src_dst_opt"]) == 1 + 2 * sum(len(model.parts[p]) for p in model.parts if p != "GAN")
-    assert "vs/GAN/center_conv/bias" in model.optimizers["GAN_opt"]
+    assert len(model.optimizers["optimizer"]) == 2 + 2 * sum(len(model.parts[p]) for p in model.parts if p != "GAN")
+    assert "vs/GAN/center_conv/bias" in model.optimizers["GAN_optimizer"]
     assert model.loss_history.tolist() == [[2.0, 3.0], [1.5, 2.5], [1.25, 2.25]]
 
 
 def test_rmsprop_and_df(tmp_path: Path) -> None:
     model = read_legacy_model(write_model(tmp_path, slots=("acc",), archi="df-t"))
     assert list(model.parts) == ["encoder", "inter", "decoder_src", "decoder_dst", "GAN"]
-    assert "acc/inter/dense2/bias" in model.optimizers["src_dst_opt"]
+    assert "acc/inter/dense2/bias" in model.optimizers["optimizer"]
 
 
 def test_what_may_be_missing_is_named(tmp_path: Path) -> None:
@@ -114,7 +116,7 @@ def test_a_discriminator_that_is_switched_off_is_left_alone(tmp_path: Path) -> N
     data_file = write_model(tmp_path, content=data(options=options(gan_power=0.0, gan_dims=99)))
     model = read_legacy_model(data_file)
     assert "GAN" not in model.parts
-    assert list(model.optimizers) == ["src_dst_opt"]
+    assert list(model.optimizers) == ["optimizer"]
 
 
 def test_old_and_unknown_options(tmp_path: Path) -> None:
@@ -125,6 +127,14 @@ def test_old_and_unknown_options(tmp_path: Path) -> None:
     assert (model.options["lr_dropout"], model.options["true_face_power"]) == ("y", 0.0)
     assert model.unknown_options == ("lucky_number",)
     assert not {"eyes_prio", "random_flip", "lucky_number", "ct_mode"} & set(model.options)
+
+
+def test_settings_are_ours_and_not_clipped(tmp_path: Path) -> None:
+    """Numbers below the ranges of our prompts stay; "cpu" says where a mask was kept; what is not told is default."""
+    settings = read_legacy_model(write_model(tmp_path, content=data(options=options(lr_dropout="cpu")))).settings()
+    assert isinstance(settings, SAEHDOptions)
+    assert (settings.ae_dims, settings.e_dims, settings.lr_dropout, settings.ct_mode) == (6, 2, "y", "lct")
+    assert (settings.gan_patch_size, settings.random_warp, settings.masked_training) == (7, True, True)
 
 
 def test_preview_of_a_graphics_card_is_turned_channels_last(tmp_path: Path) -> None:
