@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pytest
 
-from core.nn.framework import keras
+from core.nn.backend import active_backend
+from core.nn.framework import Tensor, keras, ops
 from core.nn.optimizers import AdaBelief, Optimizer, OptimizerSettings, RMSprop, keep_mask
 
 
@@ -57,6 +60,42 @@ def test_cosine_swings_the_rate_from_full_to_zero_and_back() -> None:
         seen.append(float(np.asarray(weight.value)[0]))
     rates = -np.diff(seen) * np.sqrt(1 - 0.9 ** np.arange(1, 6))
     np.testing.assert_allclose(rates, [1e-2, 5e-3, 0, 5e-3, 1e-2], rtol=1e-4, atol=1e-8)
+
+
+def by_hand(kind: type[Optimizer], gradients: np.ndarray, clip: float, period: int) -> np.ndarray:
+    """The formulas of both optimizers in float64: (updates, n) gradients -> (n,) values from zero."""
+    value, first, second = (np.zeros(gradients.shape[1]) for _ in range(3))
+    for k, gradient in enumerate(gradients.astype(np.float64)):
+        norm = np.linalg.norm(gradient)
+        if norm >= clip:
+            gradient = gradient * clip / norm
+        rate = 1e-2 * (np.cos(2 * np.pi * k / period) + 1) / 2
+        if kind is RMSprop:
+            second = 0.9 * second + 0.1 * gradient**2
+            value -= rate * gradient / (np.sqrt(second) + 1e-6)
+        else:
+            first = 0.9 * first + 0.1 * gradient
+            second = 0.999 * second + 0.001 * (gradient - first) ** 2
+            value -= rate * first / (np.sqrt(second) + 1e-6)
+    return value
+
+
+@pytest.mark.parametrize("kind", [RMSprop, AdaBelief])
+def test_five_compiled_updates_with_clipping_and_cosine(kind: type[Optimizer]) -> None:
+    """Through the compiled step: two variables under one norm, some gradients above the limit and some below."""
+    gradients = np.random.default_rng(3).normal(size=(5, 8)) * np.array([[0.1], [2.0], [0.2], [1.0], [0.3]])
+    variables = {"a": variable(5), "b": variable(3)}
+    optimizer = kind(variables, OptimizerSettings(1e-2, clip_norm=1.0, cosine_period=7), 0)
+
+    def objective(batch: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        return {"x": sum(ops.sum(batch[name] * v.value) for name, v in variables.items())}, {}
+
+    backend = active_backend()
+    step = backend.compile_step(objective, {"x": optimizer}, [backend.list_devices()[0]])
+    for gradient in gradients.astype(np.float32):
+        assert step({"a": gradient[:5], "b": gradient[5:]}).finite
+    got = np.concatenate([np.asarray(v.value) for v in variables.values()])
+    np.testing.assert_allclose(got, by_hand(kind, gradients, 1.0, 7), rtol=2e-5, atol=1e-8)
 
 
 def test_clipping_measures_all_variables_together() -> None:
