@@ -3,6 +3,7 @@
     previews/
       Quick96.png           S | S^ | D | D^ | X, one row per pair of faces (spec models-and-training 5.8)
       Quick96 masked.png    the same inside the masks
+      SAEHD src-src.png ... above 256 pixels instead of these two: six sheets of two columns
       loss.png              the chart of models/history.py
       history/<sheet>/0012000.jpg   with --preview-history: the sheets of earlier iterations, always the same faces
       samples src.png, samples dst.png   from `train --debug`: the first batch as the network sees it
@@ -13,6 +14,7 @@ S and D are a src and a dst face, S^ and D^ the model's redrawing of them, X the
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -35,7 +37,10 @@ if TYPE_CHECKING:
     from samplelib.faceset import Faceset
 
 ROWS = 4
-"""Pairs of faces on a sheet."""
+"""Pairs of faces on a sheet, at most."""
+
+_TALLEST = 800  # pixels; so many rows as fit, one at least
+_WIDE = 256  # pixels; larger faces are shown two a row
 
 _CELL = 192  # pixels; smaller pictures are enlarged to at least this, so that they can be judged on a screen
 _GAP, _TITLE, _LABEL, _MARGIN = 2, 34, 24, 8
@@ -55,8 +60,17 @@ class PreviewFaces:
     dst_mask: np.ndarray
 
 
+def rows_shown(resolution: int) -> int:
+    """Pairs of faces on a sheet of a model of that resolution."""
+    return max(1, min(ROWS, _TALLEST // resolution))
+
+
 class FacePages:
-    """The faces to show: page 0 is the same in every session of a model, further pages show others."""
+    """The faces to show: page 0 is the same in every session of a model, further pages show others.
+
+    Which faces a page has follows from the seed and the names of the faces: a face that is added or taken away changes
+    nothing for the others, unless it is one of those shown.
+    """
 
     def __init__(
         self, facesets: tuple[Faceset, Faceset], settings: tuple[SampleSettings, SampleSettings], seed: int
@@ -74,16 +88,21 @@ class FacePages:
         from samplelib.batches import raw_faces
 
         faceset, settings = self._sides[side]
+        count = rows_shown(settings.resolution)
         usable: list[tuple[np.ndarray, np.ndarray]] = []
-        for index in np.random.default_rng([self._seed, side, page]).permutation(len(faceset)):
+        for sample in sorted(faceset.samples, key=lambda sample: self._rank(side, page, sample.path.name)):
             with contextlib.suppress(BrokenFile, NotAFace):  # the batches name it
-                usable.append(raw_faces([faceset.samples[index]], settings))
-            if len(usable) == ROWS:
+                usable.append(raw_faces([sample], settings))
+            if len(usable) == count:
                 break
         if not usable:
             raise FaceLoomError(f"None of the faces in {faceset.folder} can be read.", "Extract them again.")
-        rows = [usable[row % len(usable)] for row in range(ROWS)]
+        rows = [usable[row % len(usable)] for row in range(count)]
         return np.concatenate([face for face, _ in rows]), np.concatenate([mask for _, mask in rows])
+
+    def _rank(self, side: int, page: int, name: str) -> bytes:
+        """A number drawn for one face of one page."""
+        return hashlib.blake2b(f"{self._seed} {side} {page} {name}".encode(), digest_size=8).digest()
 
 
 def draw_sheet(columns: Sequence[tuple[str, np.ndarray]], title: str) -> np.ndarray:
@@ -100,7 +119,8 @@ def draw_sheet(columns: Sequence[tuple[str, np.ndarray]], title: str) -> np.ndar
     width = 2 * _MARGIN + len(columns) * cell + (len(columns) - 1) * _GAP
     height = _TITLE + _LABEL + rows * (cell + _GAP) - _GAP + _MARGIN
     sheet = np.full((height, width, 3), _PAPER, np.uint8)
-    _write(sheet, title, _MARGIN, _TITLE - 11, 17, _INK)
+    fitting = int((width - 2 * _MARGIN) / (0.56 * max(1, len(title))))  # a letter is about 0.56 of its height wide
+    _write(sheet, title, _MARGIN, _TITLE - 11, max(9, min(17, fitting)), _INK)
     for number, (label, pictures) in enumerate(columns):
         left = _MARGIN + number * (cell + _GAP)
         _write(sheet, label, left, _TITLE + _LABEL - 8, 14, _PALE)
@@ -123,12 +143,13 @@ def _write(sheet: np.ndarray, text: str, left: int, baseline: int, size: int, co
 def swap_sheets(
     faces: PreviewFaces, drawn: Reconstruction, face_type: FaceType, name: str, title: str
 ) -> dict[str, np.ndarray]:
-    """The two sheets of a model: everything, and everything inside its mask.
+    """The sheets of a model: everything, and everything inside its mask.
 
     The swap is shown inside the product of the two masks the model drew, for whole heads inside that of the swap alone.
 
     Returns:
-        {name: sheet, "<name> masked": sheet}, uint8 BGR.
+        Up to 256 pixels {name: sheet, "<name> masked": sheet}; above, each of the two cut into "src-src", "dst-dst" and
+        "pred" of two columns. uint8 BGR.
     """
     src, src_mask, dst, dst_mask = (_unit(a) for a in (faces.src, faces.src_mask, faces.dst, faces.dst_mask))
     swap_mask = drawn.swap_mask if face_type is FaceType.HEAD else drawn.dst_mask * drawn.swap_mask
@@ -146,7 +167,14 @@ def swap_sheets(
         ("D^  in the learned mask", drawn.dst * drawn.dst_mask),
         ("X   in the learned mask", drawn.swap * swap_mask),
     ]
-    return {name: draw_sheet(plain, title), f"{name} masked": draw_sheet(masked, f"{title}   masked")}
+    sheets: dict[str, np.ndarray] = {}
+    for sheet, columns, note in ((name, plain, title), (f"{name} masked", masked, f"{title}   masked")):
+        if src.shape[1] <= _WIDE:
+            sheets[sheet] = draw_sheet(columns, note)
+            continue
+        for pair, left, right in (("src-src", 0, 1), ("dst-dst", 2, 3), ("pred", 2, 4)):
+            sheets[f"{sheet} {pair}"] = draw_sheet([columns[left], columns[right]], note)
+    return sheets
 
 
 def _unit(array: np.ndarray) -> np.ndarray:
@@ -234,7 +262,8 @@ class PreviewWriter:
             self._pages = {n: kept for n, kept in self._pages.items() if n == 0} | {page: self._draw_faces(page)}
         faces = self._pages[page]
         losses = "   ".join(f"{name.replace('_', ' ')} {value:.4f}" for name, value in state.history.last().items())
-        title = f"{model.name}   iteration {state.iteration:,}   {losses}"
+        shown = f"   faces {page + 1}" if page else ""
+        title = f"{model.name}   iteration {state.iteration:,}{shown}   {losses}"
         return swap_sheets(faces, model.reconstruct(faces.src, faces.dst), model.face_type, model.name, title)
 
     @staticmethod

@@ -13,9 +13,10 @@ from facelib.face_type import FaceType
 from models.base import Reconstruction
 from models.checkpoint import TrainingState
 from models.history import LossHistory
-from models.preview import FacePages, PreviewFaces, PreviewWriter, batch_sheet, draw_sheet, swap_sheets
+from models.preview import FacePages, PreviewFaces, PreviewWriter, batch_sheet, draw_sheet, rows_shown, swap_sheets
 from samplelib.augmentation import SampleSettings
 from samplelib.faceset import Faceset, open_faceset
+from samplelib.sample import Sample
 from tests.models.fake_model import SIDE, FakeModel, fake_faces, fake_pages
 from tests.painting import write_painted_faceset
 
@@ -66,6 +67,35 @@ def test_the_two_sheets_of_a_swap_model(face_type: FaceType) -> None:
     # S Sm | S^ | D Dm | D^ D^m | X M, with M = D^m Xm, for heads Xm (spec models 5.8)
     swap_mask = 0.8 if face_type is FaceType.HEAD else 0.4
     assert masked == pytest.approx([0.4, 0.6, 0.1, 0.15, swap_mask], abs=0.003)
+
+
+@pytest.mark.parametrize("face_type", [FaceType.FULL, FaceType.HEAD])
+def test_above_256_pixels_there_are_six_sheets_of_two_columns(face_type: FaceType) -> None:
+    def large(value: float, channels: int) -> np.ndarray:
+        return np.full((1, 272, 272, channels), value, np.float32)
+
+    faces = PreviewFaces(large(0.8, 3), large(0.5, 1), large(0.4, 3), large(0.25, 1))
+    drawn = Reconstruction(large(0.6, 3), large(0.9, 1), large(0.3, 3), large(0.5, 1), large(1.0, 3), large(0.8, 1))
+    sheets = swap_sheets(faces, drawn, face_type, "SAEHD", "t")
+    x = 0.8 if face_type is FaceType.HEAD else 0.4
+    expected = {  # spec models 5.8
+        "SAEHD src-src": (0.8, 0.6),
+        "SAEHD dst-dst": (0.4, 0.3),
+        "SAEHD pred": (0.4, 1.0),
+        "SAEHD masked src-src": (0.4, 0.6),
+        "SAEHD masked dst-dst": (0.1, 0.15),
+        "SAEHD masked pred": (0.1, x),
+    }
+    assert list(sheets) == list(expected)
+    for name, (left, right) in expected.items():
+        sheet = sheets[name]
+        assert sheet.shape[1] == 2 * 8 + 2 * 272 + 2
+        row = sheet[34 + 24 + 136]
+        assert [row[8 + 136][0] / 255, row[8 + 274 + 136][0] / 255] == pytest.approx([left, right], abs=0.003)
+
+
+def test_so_many_rows_as_a_screen_holds() -> None:
+    assert [rows_shown(side) for side in (64, 96, 128, 200, 256, 320, 416, 640)] == [4, 4, 4, 4, 3, 2, 1, 1]
 
 
 def test_faces_of_eight_bits_look_the_same() -> None:
@@ -126,6 +156,33 @@ def test_pages_of_a_faceset(tmp_path: Path) -> None:
     again = FacePages((src, dst), (settings, settings), seed=5)(0)
     assert np.array_equal(first.src, again.src)  # the same faces in the next session
     assert not np.array_equal(first.src, pages(1).src)
+
+
+def test_the_faces_shown_stay_when_others_come_and_go(tmp_path: Path) -> None:
+    write_painted_faceset(tmp_path / "src", count=12, side=64)
+    faces = open_faceset(tmp_path / "src")
+    settings = SampleSettings(32, FaceType.FULL)
+
+    def shown(samples: tuple[Sample, ...]) -> set[bytes]:
+        some = Faceset(tmp_path / "src", samples)
+        return {face.tobytes() for face in FacePages((some, some), (settings, settings), seed=5)(0).src}
+
+    everything = shown(faces.samples)
+    without = [shown(faces.samples[:n] + faces.samples[n + 1 :]) for n in range(12)]
+    # taking one face away changes at most the place of that one
+    assert sorted(len(everything - some) for some in without) == [0] * 8 + [1] * 4
+
+
+def test_a_sheet_names_the_page_and_a_long_title_stays_inside(tmp_path: Path) -> None:
+    narrow = draw_sheet([("a", np.zeros((1, 272, 272, 3), np.uint8))], "SAEHD   iteration 1,234,567   src loss 0.1234")
+    assert not (narrow[:34, -8:] > 128).any()
+    model, state = FakeModel(), TrainingState(seed=1)
+    writer = PreviewWriter(tmp_path, fake_pages)
+    writer.write(model, state)
+    first = read_image(tmp_path / "Fake.png")
+    writer.next_faces()
+    writer.write(model, state)
+    assert not np.array_equal(first[:34], read_image(tmp_path / "Fake.png")[:34])
 
 
 def test_pages_pass_over_faces_that_broke_meanwhile(tmp_path: Path) -> None:
