@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import math
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
@@ -120,6 +122,27 @@ def log_only(text: str) -> None:
 def show_only(text: str) -> None:
     """Writes to standard output without logging it: long output meant for another program."""
     tqdm.write(text, file=sys.stdout)
+
+
+def pressed_enter_within(seconds: int, question: str) -> bool:
+    """Counts the seconds down after the question; whether Enter was pressed meanwhile. What was typed before the
+    question is thrown away, other keys mean nothing, and where nobody is, nothing is shown.
+    """
+    if not is_interactive():
+        return False
+    end = time.monotonic() + seconds
+    pressed = False
+    with KeyReader() as keys:
+        while keys.read() is not None:
+            pass
+        while not pressed and (left := end - time.monotonic()) > 0:
+            say_inline(f"{question} ... {math.ceil(left)}")
+            time.sleep(0.05)
+            while (key := keys.read()) is not None:
+                pressed = pressed or key == "enter"
+    say_inline("")
+    say(f"{question}: {'yes' if pressed else 'no'}")
+    return pressed
 
 
 _KEY_NAMES = {"\r": "enter", "\n": "enter", " ": "space", "\x1b": "escape"}

@@ -30,6 +30,9 @@ FACE_EXTENSIONS = (".jpg", ".jpeg")
 EXTRACTION_JOURNAL = ".faceloom.jsonl"
 """In a folder of faces: what became of every frame, and a second copy of every face's record."""
 
+EXTRACTION_FINDINGS = ".faceloom_found.jsonl"
+"""In a folder of faces: what the finder saw in every frame, so that it need not look twice."""
+
 VIDEO_EXTENSIONS = (
     *(".3gp", ".asf", ".avi", ".flv", ".gif", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4"),
     *(".mpeg", ".mpg", ".mts", ".mxf", ".ogv", ".ts", ".vob", ".webm", ".wmv"),
@@ -61,6 +64,11 @@ def logs_folder() -> Path:
 def pretrained_quick96_folder() -> Path:
     """Optional starting weights of Quick96, one HDF5 file per part."""
     return internal_folder() / "pretrain_Quick96"
+
+
+def pretraining_faces_folder() -> Path:
+    """Optional faces of many people, loose or as a pack, for the pretraining of models."""
+    return internal_folder() / "pretrain_faces"
 
 
 def sibling(folder: Path, suffix: str) -> Path:

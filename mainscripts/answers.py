@@ -13,14 +13,15 @@ import json
 import os
 import shlex
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from core import console
 from core.errors import BrokenFile, MissingInput
 from core.files import atomic_write_text
-from core.options import Options, OptionSpec, TerminalAsker, flag_words, resolve, show_value, specs, to_plain
+from core.options import Asker, Options, OptionSpec, TerminalAsker, flag_words, resolve, show_value, specs, to_plain
 from core.paths import Workspace, repository_root
 from mainscripts.commands import COMMANDS, Call
 
@@ -29,27 +30,56 @@ OF_THE_MOMENT = ("on_existing", "model_name", "from_time", "to_time", "delete_or
 mistakes, and `--defaults` must not agree to what was agreed to once."""
 
 
+@dataclass(frozen=True)
+class Talk:
+    """What settling a command's further options needs (mainscripts/commands.py: Command.further).
+
+    Attributes:
+        given: values of further options by `--set` (text) or, ranking lower, from the answers file.
+        from_file: those of `given` that are from the answers file.
+        own: names of the command's own options that were given, so that they are not asked.
+        asker: who answers questions; None: nobody is to be asked.
+    """
+
+    workspace: Workspace
+    given: Mapping[str, Any]
+    from_file: Collection[str]
+    own: Collection[str]
+    asker: Asker | None
+
+
 def settle(call: Call) -> Options:
     """Settles every option of the call; asks in the terminal where that is wanted, and remembers what was answered."""
     workspace = call.workspace
     known = specs(call.options_class)
     key = _answers_key(call, workspace)
-    all_remembered = _read_answers(workspace)
-    remembered = {k: v for k, v in all_remembered.get(key, {}).items() if k in {s.name for s in known}}
+    remembered = {k: v for k, v in recall(workspace, key).items() if k in {s.name for s in known}}
+    file, further_file = _divided(call, _answers_file(call))
     asker = None
     if console.is_interactive() and not call.everywhere.defaults:
         asker = _Recorder(TerminalAsker(console.read_line, console.say))
-    options = resolve(call.options_class, call.given, file=_answers_file(call), remembered=remembered, asker=asker)
+    options = resolve(call.options_class, call.given, file=file, remembered=remembered, asker=asker)
+    answered = sorted(asker.answers) if asker is not None else []
+    talk = Talk(
+        workspace, {**further_file, **call.further}, {*further_file} - {*call.further}, {*call.given, *file}, asker
+    )
+    options = call.command.settle_further(options, talk)
     repeat = repeat_line(call, options, remembered)
     if asker is not None and asker.asked:
         console.say(f"To repeat this step without questions:\n  {repeat}")
     else:
         console.log_only(f"Repeat: {repeat}")
-    if asker is not None and asker.answers:
+    if answered:
         plain = to_plain(options)
-        all_remembered[key] = {**remembered, **{name: plain[name] for name in asker.answers}}
-        atomic_write_text(workspace.answers_file, json.dumps(all_remembered, indent=1, ensure_ascii=False))
+        remember(workspace, key, {**remembered, **{name: plain[name] for name in answered}})
     return options
+
+
+def _divided(call: Call, file: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """An answers file's values: those of the command's own options, and those of further ones."""
+    further_class = call.command.further_class({**file, **call.given})
+    names = {s.name for s in specs(further_class)} if further_class is not None else set()
+    return {k: v for k, v in file.items() if k not in names}, {k: v for k, v in file.items() if k in names}
 
 
 class _Recorder:
@@ -86,6 +116,7 @@ def repeat_line(call: Call, options: Options, remembered: Mapping[str, Any]) -> 
             words += [f"--{spec.flag}", show_value(spec, value)]
         elif spec.is_number and remembered[spec.name] is not None:
             words += [f"--{spec.flag}", "none"]
+    words += call.command.further_words(options)
     words.append("--defaults")
     return quote_for_cmd(words) if os.name == "nt" else shlex.join(words)
 
@@ -108,6 +139,17 @@ def _answers_key(call: Call, workspace: Workspace) -> str:
     if isinstance(folder, Path) and folder.is_relative_to(workspace.root):
         return f"{call.command.words} {folder.relative_to(workspace.root).as_posix()}"
     return call.command.words
+
+
+def recall(workspace: Workspace, key: str) -> dict[str, Any]:
+    """What was remembered under that key."""
+    return _read_answers(workspace).get(key, {})
+
+
+def remember(workspace: Workspace, key: str, values: Mapping[str, Any]) -> None:
+    """Keeps plain values in the workspace until the next time."""
+    kept = {**_read_answers(workspace), key: dict(values)}
+    atomic_write_text(workspace.answers_file, json.dumps(kept, indent=1, ensure_ascii=False))
 
 
 def _read_answers(workspace: Workspace) -> dict[str, dict[str, Any]]:

@@ -20,8 +20,9 @@ import os
 import platform
 import shlex
 import sys
+import textwrap
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NoReturn
@@ -191,16 +192,21 @@ def parse(words: Sequence[str]) -> Call | None:
     values = vars(parser_for(command, known).parse_args([*before, *flags]))
     everywhere = Everywhere(**{name[2:]: values.pop(name) for name in list(values) if name.startswith("__")})
     if everywhere.help:
-        console.say(parser_for(command, known).format_help().rstrip())
+        console.say(parser_for(command, known).format_help().rstrip() + further_help(command, values))
         return None
     workspace = everywhere.find_workspace().root
     given = {spec.name: _value(spec, values[spec.name], workspace) for spec in known if values.get(spec.name, "") != ""}
-    for name, text in _set_values(everywhere.set, known):
-        if text.strip() and name not in given:
-            given[name] = _value(next(s for s in known if s.name == name), text, workspace)
+    further_class = command.further_class(given)
+    further_known = specs(further_class) if further_class is not None else []
+    further = {}
+    for spec, text in _set_values(everywhere.set, [*further_known, *known]):
+        if spec in further_known:
+            further[spec.name] = text
+        elif text.strip() and spec.name not in given:
+            given[spec.name] = _value(spec, text, workspace)
     if everywhere.yes and any(s.name == "yes" for s in known):
         given["yes"] = True
-    return Call(command, options_class, given, everywhere)
+    return Call(command, options_class, given, everywhere, further)
 
 
 def _flags_before(words: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -224,7 +230,7 @@ def parser_for(command: Command, known: Sequence[OptionSpec]) -> argparse.Argume
     )
     own = parser.add_argument_group("flags of this command")
     for spec in known:
-        names = [f"--{spec.flag}"]
+        names = [f"--{spec.flag}", *(["--max-faces"] if spec.name == "max_faces_from_image" else [])]
         if spec.kind is bool:
             own.add_argument(
                 *names, dest=spec.name, action=argparse.BooleanOptionalAction, help=describe(spec).replace("%", "%%")
@@ -299,19 +305,35 @@ def _value(spec: OptionSpec, given: Any, workspace: Path) -> Any:
     return parse_value(spec, given)
 
 
-def _set_values(texts: Sequence[str], known: Sequence[OptionSpec]) -> Iterator[tuple[str, str]]:
-    names = {s.name: s.name for s in known} | {s.flag: s.name for s in known}
+def _set_values(texts: Sequence[str], known: Sequence[OptionSpec]) -> Iterator[tuple[OptionSpec, str]]:
+    """What every `--set` sets, and to what; where two options have one name, the first of `known` is meant."""
+    names = {spelling: spec for spec in reversed(known) for spelling in (spec.flag, spec.name)}
     for text in texts:
         name, equals, value = text.partition("=")
         if not equals or name.strip() not in names:
             raise BadOption(
                 f"--set needs NAME=VALUE with an option of this command. Received: {text}.",
-                f"Options: {', '.join(s.name for s in known)}.",
+                f"Options: {', '.join(dict.fromkeys(s.name for s in known))}.",
             )
         yield names[name.strip()], value
 
 
 # --------------------------------------------------------------------------------------------------------------- help
+
+
+def further_help(command: Command, given: Mapping[str, Any]) -> str:
+    """What `train --help` shows of the model's settings; "" for a command without further options."""
+    further_class = command.further_class(given)
+    if further_class is None:
+        return ""
+    lines = ["", "", f"{command.further_title(given)}:"]
+    for spec in specs(further_class):
+        fixed = " Cannot be changed later." if spec.fixed else ""
+        lines.append(f"  {spec.name}")
+        lines += textwrap.wrap(
+            describe(spec) + fixed, 110, initial_indent=" " * 8, subsequent_indent=" " * 8, break_on_hyphens=False
+        )
+    return "\n".join(lines)
 
 
 def overview() -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import importlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,8 @@ class Command:
         module, options, function: where it lives; `options` is the name of its Options class.
         summary: one line for `--help` and README.
         prints: switches after which standard output is meant for another program, so that nothing is added to it.
+        further: module that knows the options settled after the command's own (of `train`: those of the model) by
+            `further_class`, `further_title`, `settle_further` and `further_words`, as called below; "": there are none.
     """
 
     words: str
@@ -40,6 +42,32 @@ class Command:
     summary: str
     function: str = "run"
     prints: tuple[str, ...] = ()
+    further: str = ""
+
+    def further_class(self, given: Mapping[str, Any]) -> type[Options] | None:
+        """The class of the further options, which may depend on what was given for the command's own."""
+        found: type[Options] | None = None
+        if self.further:
+            found = importlib.import_module(self.further).further_class(given)
+        return found
+
+    def further_title(self, given: Mapping[str, Any]) -> str:
+        """What stands above the further options in `--help`."""
+        title: str = importlib.import_module(self.further).further_title(given)
+        return title
+
+    def settle_further(self, options: Any, talk: Any) -> Any:
+        """Settles the further options (mainscripts/answers.py: Talk); returns `options` with them."""
+        if not self.further:
+            return options
+        return importlib.import_module(self.further).settle_further(options, talk)
+
+    def further_words(self, options: Any) -> list[str]:
+        """The words of a command line that say the further options again."""
+        words: list[str] = []
+        if self.further:
+            words = importlib.import_module(self.further).further_words(options)
+        return words
 
     def load(self) -> tuple[type[Options], Run]:
         """Imports the command and returns its options class and its function."""
@@ -48,6 +76,7 @@ class Command:
 
 
 _WORKSPACE, _VIDEO, _FACESET = "mainscripts.workspace", "mainscripts.videoed", "mainscripts.facesettool"
+_MODEL = "mainscripts.model"
 
 COMMANDS: tuple[Command, ...] = (
     Command("demo", "mainscripts.demo", "DemoOptions", "Makes a face swap from two built-in portraits."),
@@ -63,7 +92,17 @@ COMMANDS: tuple[Command, ...] = (
     ),
     Command("extract", "mainscripts.extract", "ExtractOptions", "Finds the faces in pictures and cuts them out."),
     Command("sort", "mainscripts.sort", "SortOptions", "Puts faces into a new order, or keeps the best of them."),
-    Command("train", "mainscripts.train", "TrainOptions", "Trains a model on two facesets."),
+    Command(
+        "train",
+        "mainscripts.train",
+        "TrainOptions",
+        "Trains a model on two facesets.",
+        prints=("json",),
+        further="mainscripts.train_questions",
+    ),
+    Command("model list", _MODEL, "ListOptions", "Lists the trained models.", "run_list", ("json",)),
+    Command("model rename", _MODEL, "RenameOptions", "Gives a model another name.", "run_rename"),
+    Command("model delete", _MODEL, "DeleteOptions", "Puts a model into the trash.", "run_delete"),
     Command("merge", "mainscripts.merge", "MergeOptions", "Puts the learned face onto every frame."),
     Command("util", "mainscripts.util", "UtilOptions", "Works on a folder of faces.", prints=("print_metadata",)),
     Command("facesettool resize", _FACESET, "ResizeOptions", "Makes all faces another size or type.", "resize"),
@@ -106,6 +145,8 @@ class Call:
     options_class: type[Options]
     given: dict[str, Any]
     everywhere: Everywhere
+    further: dict[str, str] = field(default_factory=dict)
+    """What `--set` says of further options, as it was typed."""
 
     @property
     def workspace(self) -> Workspace:

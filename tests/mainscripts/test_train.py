@@ -4,30 +4,34 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from core import console
-from core.errors import BadOption, Cancelled, FaceLoomError, MissingInput, ToolFailed
+from core.errors import BadOption, Cancelled, FaceLoomError, MissingInput
 from core.images import read_image
-from core.options import TerminalAsker, resolve
 from core.paths import Workspace
 from core.progress import SILENT, JsonProgress, SilentProgress, TqdmProgress
 from mainscripts.cli import main
-from mainscripts.train import TrainOptions, parse_duration, run
+from mainscripts.train import run
+from mainscripts.train_options import TrainOptions, parse_duration
+from mainscripts.train_previews import KEPT_AS
 from mainscripts.train_terminal import TerminalCommands
 from models.checkpoint import CheckpointStore
-from models.engine import TrainingReport
 from models.model_lock import lock_model
+from models.report import TrainingReport
 from models.schedule import TrainingCommand
+from tests.mainscripts.trained import save_model, tiny  # noqa: F401
 from tests.models.fake_model import FakeModel, Said
 from tests.painting import write_painted_faceset
 
@@ -136,7 +140,7 @@ def test_a_part_taken_out_starts_afresh_and_can_be_had_back(
 def test_settings_of_the_model_are_kept_with_it(faces: Path, tmp_path: Path, built: list[dict[str, Any]]) -> None:
     train(faces, tmp_path / "model", batch_size=2)
     train(faces, tmp_path / "model", target_iteration=6, precision="bf16", device="0,1")
-    assert [call["values"] for call in built] == [{"batch_size": 2}] * 2
+    assert [call["values"] for call in built] == [{"batch_size": 2, "size": "full"}] * 2
     assert [call["seed"] for call in built] == [11, 11]
     assert (built[1]["precision"], built[1]["device"]) == ("bf16", "0+1")
 
@@ -150,7 +154,7 @@ def test_the_seed_of_a_model_stays(faces: Path, tmp_path: Path, built: list[dict
 def test_the_size_of_a_model_stays(faces: Path, tmp_path: Path, built: list[dict[str, Any]]) -> None:
     train(faces, tmp_path / "model", size="small")
     train(faces, tmp_path / "model", target_iteration=6)
-    assert [call["values"] for call in built] == [{"size": "small"}] * 2
+    assert [call["values"] for call in built] == [{"batch_size": 4, "size": "small"}] * 2
     with pytest.raises(BadOption, match=r"The size of this model is small and stays\. Received: full\."):
         train(faces, tmp_path / "model", size="full")
 
@@ -165,35 +169,14 @@ def test_which_model(faces: Path, tmp_path: Path, built: list[dict[str, Any]]) -
         train(faces, models, model_name="a/b")
 
 
-def test_the_menu_lists_the_newest_first_and_takes_a_number(
-    faces: Path, tmp_path: Path, built: list[dict[str, Any]]
-) -> None:
-    models = tmp_path / "model"
-    train(faces, models, model_name="old")
-    train(faces, models, model_name="young", target_iteration=7)
-
-    def chosen(answer: str) -> tuple[str | None, list[str]]:
-        said: list[str] = []
-        asker = TerminalAsker(lambda prompt: answer, said.append)
-        return resolve(TrainOptions, {"model_dir": models}, asker=asker).model_name, said
-
-    name, said = chosen("1")
-    assert name == "old"
-    assert said[0].startswith("[0] : young - iteration 7, saved ")
-    assert said[0].endswith(" - latest")
-    assert said[1].startswith("[1] : old - iteration 5, saved ")
-    assert chosen("")[0] == "young"
-    assert chosen("another")[0] == "another"
-
-
 def test_what_the_user_is_told(faces: Path, tmp_path: Path, built: list[dict[str, Any]]) -> None:
     said = Said()
     train(faces, tmp_path / "model", said)
     assert "5 src faces in" in said.all
-    assert "==           Model name: new_Quick96" in said.all
+    assert re.search("== +Model name: new_Quick96 +==", said.all)
     assert "Stopped at iteration 5: the target of 5 iterations is reached." in said.all
     assert "waiting for samples" in said.all
-    box = next(text for text in said.texts if text.startswith("== Model")).splitlines()
+    box = next(text for text in said.texts if text.startswith("===") and " Model Summary " in text).splitlines()
     assert len({len(line) for line in box}) == 1
 
 
@@ -221,20 +204,6 @@ def test_debug_shows_samples_and_does_not_train(faces: Path, tmp_path: Path, bui
     assert all(read_image(path).shape[1] > 4 * 192 for path in written)
     assert CheckpointStore(tmp_path / "model" / "new_Quick96").read() is None
     assert built[0]["model"].seen == []
-
-
-def test_memory_used_up_is_said_with_the_way_out(
-    faces: Path, tmp_path: Path, built: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    class ResourceExhaustedError(Exception):
-        pass
-
-    def refuse(self: FakeModel, batch: Any) -> dict[str, float]:
-        raise ResourceExhaustedError("OOM when allocating tensor with shape[4,512]")
-
-    monkeypatch.setattr(FakeModel, "train_step", refuse)
-    with pytest.raises(ToolFailed, match=r"memory is used up \(batch size 8\).*--batch-size 4, --precision bf16"):
-        train(faces, tmp_path / "model", batch_size=8)
 
 
 def test_another_error_stays_what_it_is(
@@ -421,3 +390,83 @@ def test_figures_for_onlookers_lie_beside_the_checkpoint(
 def test_programs_are_refused_on_the_command_line_as_it_used_to_be(capfd: pytest.CaptureFixture[str]) -> None:
     assert main(["train", "--defaults", "--execute-program", "-60", "self.model_save()"]) == 2
     assert "--save-every" in capfd.readouterr().err
+
+
+class Pretrained(FakeModel):
+    """One whose decoder starts afresh after pretraining."""
+
+    @property
+    def parts_reset_after_pretraining(self) -> list[str]:
+        return ["decoder_src"]
+
+
+@pytest.mark.usefixtures("tiny")
+def test_pretraining_and_its_end(faces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mainscripts.train.build_model", lambda name, values, **rest: Pretrained(seed=rest["seed"]))
+    monkeypatch.setenv("FACELOOM_INTERNAL", str(tmp_path / "internal"))
+    models, said = tmp_path / "model", Said()
+
+    def go(target: int, **values: Any) -> TrainingReport:
+        given = options(faces, models, target_iteration=target)
+        report = run(Workspace(tmp_path), replace(given, model_values=values), said)
+        assert isinstance(report, TrainingReport)
+        return report
+
+    with pytest.raises(BadOption, match=r"needs faces of many people.*--set pretrain=n"):
+        go(3, pretrain=True)
+    assert not models.exists()
+    write_painted_faceset(tmp_path / "internal" / "pretrain_faces", count=3, side=64)
+    assert go(3, pretrain=True).iteration == 3
+    assert "3 pretraining faces in" in said.all
+    assert "src faces in" not in said.all
+    assert go(5).iteration == 5, "it goes on until it is switched off"
+    assert go(2, pretrain=False).iteration == 2
+    assert "Pretraining is over after 5 iterations." in said.all
+    store = CheckpointStore(models / "new_Quick96")
+    now, kept = store.read(), store.read(backup=1)
+    assert now is not None
+    assert kept is not None
+    assert (now.state.iteration, now.state.options["pretrain"]) == (2, False)
+    assert (kept.state.iteration, kept.state.options["pretrain"]) == (5, True)
+    assert go(4).iteration == 4, "and is not ended a second time"
+    assert said.all.count("Pretraining is over") == 1
+
+
+@pytest.mark.usefixtures("tiny")
+def test_the_box_and_the_file_have_every_setting(faces: Path, tmp_path: Path, built: list[dict[str, Any]]) -> None:
+    said = Said()
+    given = replace(options(faces, tmp_path / "model", target_iteration=None), model_values={"target_iter": 4})
+    report = run(Workspace(tmp_path), given, said)
+    assert isinstance(report, TrainingReport)
+    assert report.iteration == 4, "the model's own target"
+    written = (tmp_path / "model" / "new_Quick96" / "summary.txt").read_text("utf-8")
+    for text in (said.all, written):
+        assert re.search("== +resolution: 128 +==", text)
+    assert re.search("== +Current iteration: 0 +==", said.all)
+    assert re.search("== +Current iteration: 4 +==", written)
+
+
+def test_chosen_preview_faces_stay_with_the_model(faces: Path, tmp_path: Path, built: list[dict[str, Any]]) -> None:
+    name = next(iter(sorted((faces / "src").glob("*.jpg")))).name
+    train(faces, tmp_path / "model", choose_preview_faces=name)
+    train(faces, tmp_path / "model", target_iteration=6)
+    found = CheckpointStore(tmp_path / "model" / "new_Quick96").read()
+    assert found is not None
+    assert found.state.options[KEPT_AS] == [name]
+
+
+def test_unknown_answers_of_another_version_are_kept(faces: Path, tmp_path: Path, built: list[dict[str, Any]]) -> None:
+    save_model(tmp_path / "model", "new", 2, batch_size=2, from_the_future="x")
+    assert train(faces, tmp_path / "model", seed=None).iteration == 5
+    found = CheckpointStore(tmp_path / "model" / "new_Quick96").read()
+    assert found is not None
+    assert found.state.options == {"batch_size": 2, "size": "full", "from_the_future": "x"}
+
+
+def test_progress_as_json(
+    faces: Path, tmp_path: Path, built: list[dict[str, Any]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    train(faces, tmp_path / "model", json=True)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines
+    assert all("event" in json.loads(line) for line in lines)
