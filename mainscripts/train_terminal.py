@@ -17,7 +17,7 @@ from types import FrameType, TracebackType
 from typing import Any
 
 from core import console
-from core.progress import Progress, TqdmProgress
+from core.progress import JsonProgress, Progress, TqdmProgress
 from models.schedule import TrainingCommand
 
 KEYS = {
@@ -98,11 +98,14 @@ class TerminalCommands:
         return asked
 
     def show(self, line: str) -> None:
-        """Redraws the training line in a terminal; without one says it every 30 seconds. "" clears it."""
+        """Redraws the training line in a terminal; without one says it every 30 seconds. "" clears it.
+
+        Programs that read JSON get the figures as events instead (models/engine.py).
+        """
         if self.interactive:
             if line or self._shown:
                 console.say_inline(line)
             self._shown = bool(line)
-        elif line and time.monotonic() >= self._next_line:
+        elif line and not isinstance(self._progress, JsonProgress) and time.monotonic() >= self._next_line:
             self._next_line = time.monotonic() + LINE_SECONDS
             self._progress.say(line)

@@ -147,6 +147,7 @@ class _Session:
         self.state.seconds += passed
         self.state.seconds_waited += waited
         self.session_waited += waited
+        self.stepping += took
         self.pace.note(passed, waited)
         self.done += 1
         share = self.pace.waited_share

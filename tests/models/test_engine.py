@@ -126,6 +126,7 @@ def test_the_clock_saves_every_25_minutes(tmp_path: Path) -> None:
     # saved at 1; then 25 minutes after that save, and after each further one
     assert saved == ["[#000001", "[#000026", "[#000051", "[#000060"]
     assert training.state.seconds == 3600.0
+    assert "][60.00s][" in next(text for text in training.said.texts if "#000026" in text)  # the mean of its steps
 
 
 def test_stop_after_a_time(tmp_path: Path) -> None:
