@@ -23,7 +23,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,6 +44,7 @@ _WORST_OF_FIVE = 0.75
 _HOW = "`main.py extract --help` shows the form at --manual-file."
 
 
+@runtime_checkable
 class FaceMeasurer(Protocol):
     """Whoever measures the landmarks of a face whose place is known."""
 

@@ -1,5 +1,10 @@
 """`extract`: finds the faces of a folder of frames and cuts them out, aligned, each with its record.
 
+1. Every frame is searched (mainscripts/extract_search.py); what was seen is kept beside the faces.
+2. Faces are followed through the shots of a film, missed ones looked for again, landmarks steadied, and the faces that
+   are wanted chosen (mainscripts/extract_tracks.py).
+3. These are cut out (mainscripts/extract_worker.py).
+
 Every frame ends in exactly one of {its faces, no face, failed with a reason}, written to a journal beside the faces
 (mainscripts/extract_journal.py). Running the step again goes on where it stopped: finished frames are left alone, so
 faces that were deleted by hand stay deleted; failed ones are tried again.
@@ -10,8 +15,8 @@ from __future__ import annotations
 import contextlib
 import re
 import time
-from collections.abc import Generator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,20 +24,25 @@ from core import console
 from core.errors import (
     BadOption,
     ConfirmationNeeded,
-    FaceLoomError,
     MissingInput,
     PartialFailure,
 )
-from core.files import list_images, move_to_trash, require_free_space
-from core.options import REQUIRED, Options, option
-from core.parallel import default_workers, map_ordered
-from core.paths import Workspace, sibling
+from core.files import move_to_trash, require_free_space
+from core.parallel import default_workers
+from core.paths import Workspace
 from core.progress import Progress
-from facelib.extraction import ExtractionSettings, suggest_side
+from facelib.extraction import ExtractionSettings, crop_side_pixels, suggest_side
 from facelib.face_type import FaceType
-from mainscripts.extract_central import BatchFinder, MakeBatchFinders, located, make_batch_finders
-from mainscripts.extract_journal import JOURNAL_NAME, Fingerprint, FrameEntry, Journal
+from mainscripts.extract_by_hand import extract_by_hand
+from mainscripts.extract_central import MakeBatchFinders, make_batch_finders
+from mainscripts.extract_cutting import cut_out_faces, debug_folder, put_old_faces_away
+from mainscripts.extract_findings import Findings
+from mainscripts.extract_journal import Journal
+from mainscripts.extract_options import ExtractOptions as ExtractOptions
+from mainscripts.extract_options import ExtractReport as ExtractReport
+from mainscripts.extract_options import by_hand
 from mainscripts.extract_plan import (
+    Plan,
     few,
     in_words,
     list_faces,
@@ -43,126 +53,20 @@ from mainscripts.extract_plan import (
     plan_merge,
     refuse_mixed_folders,
 )
+from mainscripts.extract_search import Search
+from mainscripts.extract_tracks import Wanted, choose_faces, tell, tell_tracks, track_faces
 from mainscripts.extract_worker import (
     FinderChoice,
-    FrameResult,
     FrameTask,
     MakeFinder,
     WorkerSettings,
-    extract_frame,
     make_face_mesh,
-    measure_frame,
-    start_process,
 )
 
 _MOST_WORKERS = 8
 _FRAMES_MEASURED = 24
 _UNFINISHED = re.compile(r"\.[0-9a-f]{12}\.part\.jpe?g")
 _UNFINISHED_FOR_SECONDS = 600
-
-
-def _holds_faces(settled: Any) -> bool:
-    return bool(list_faces(settled.output_dir) or list_packs(settled.output_dir))
-
-
-@dataclass(kw_only=True)
-class ExtractOptions(Options):
-    input_dir: Path = option(REQUIRED, "Folder of frames", ask=False, help="Pictures directly inside are searched.")
-    output_dir: Path = option(
-        REQUIRED, "Folder for faces", ask=False, help="Debug pictures go beside it, into <folder>_debug."
-    )
-    on_existing: str = option(
-        "continue",
-        "The folder holds faces already: what now",
-        choices=("continue", "replace", "merge", "abort"),
-        when=_holds_faces,
-        help="continue: do the frames that are not finished. replace: put the old faces into the trash and start anew. "
-        "merge: keep every face that is there, look at all frames again and add faces that are missing. abort: stop.",
-    )
-    face_type: str = option(
-        "whole_face",
-        "Face type",
-        choices={"full_face": ("f",), "whole_face": ("wf",), "head": (), "half_face": ("h",), "midfull_face": ("mf",)},
-        help="How much of the head a face shows. Choose the model's type or a larger one.",
-    )
-    max_faces_from_image: int = option(
-        0, "Max number of faces from image", low=0, help="The largest ones are kept; 0 keeps all."
-    )
-    image_size: int | str = option(
-        lambda settled: 768 if settled.face_type == "head" else 512,
-        "Image size",
-        low=256,
-        high=2048,
-        special=("auto",),
-        help="Side of the stored face in pixels. auto: the size that faces have in these frames.",
-    )
-    jpeg_quality: int = option(
-        90, "Jpeg quality", low=1, high=100, help="100 is nearly lossless, and nearly three times as large."
-    )
-    detector: str = option(
-        "face_mesh",
-        "Detector",
-        choices=("face_mesh", "s3fd"),
-        ask=False,
-        help="Who finds faces. s3fd needs S3FD.npy; `weights` says where to put it.",
-    )
-    landmarker: str = option(
-        "auto",
-        "Landmarker",
-        choices=("auto", "face_mesh", "2dfan", "3dfan"),
-        ask=False,
-        help="Who measures them. auto: face_mesh for face_mesh; for s3fd 3dfan (heads) or 2dfan (others). These need "
-        "3DFAN.npy and 2DFAN.npy; `weights` says where to put them.",
-    )
-    device: str = option(
-        "auto",
-        "Device",
-        ask=False,
-        help="What s3fd, 2dfan and 3dfan run on: auto, cpu, or GPU numbers like 0 or 0+1. face_mesh needs none.",
-    )
-    output_debug: bool = option(
-        False, "Write debug images to <folder>_debug", help="Every frame with what was found drawn in."
-    )
-    accurate: bool = option(
-        True,
-        "Accurate landmarks",
-        ask=False,
-        help="Looks at every face again, eight times (2dfan, 3dfan: five): steadier, a little slower.",
-    )
-    calibrated: bool = option(
-        True,
-        "Calibrated landmarks",
-        ask=False,
-        help="Takes the difference between the mesh and the 68-point convention out (crops 0.9 % tighter); for "
-        "landmarks by face_mesh.",
-    )
-    workers: int | None = option(
-        None, "Number of workers", low=0, ask=False, help="Processes; empty: one per core, 8 at most; 0: no extra one."
-    )
-    yes: bool = option(False, "Agree", ask=False, help="Agree to `replace` without a terminal.")
-
-
-@dataclass
-class ExtractReport:
-    """What came out.
-
-    Attributes:
-        frames: in the input folder.
-        skipped: of these, finished by an earlier run.
-        faces: written by this run.
-        side: of the stored faces in pixels.
-        without_face: names of all frames that show no face, those of earlier runs included.
-        failed: frame name -> why it could not be done.
-        trash: where old faces were put, if any were.
-    """
-
-    frames: int
-    skipped: int = 0
-    faces: int = 0
-    side: int = 0
-    without_face: list[str] = field(default_factory=list)
-    failed: dict[str, str] = field(default_factory=dict)
-    trash: Path | None = None
 
 
 def run(
@@ -186,24 +90,63 @@ def run(
         FaceLoomError: the disk is full or the folder cannot be written.
         PartialFailure: some frames could not be read; the others are done.
     """
-    refuse_mixed_folders(options.input_dir, options.output_dir, _debug_folder(options))
+    refuse_mixed_folders(options.input_dir, options.output_dir, debug_folder(options))
     frames = list_frames(options.input_dir)
     _check_existing(options)
-    worker = _worker_settings(options, make_finder)
+    if options.manual_fix and by_hand(options):
+        raise BadOption(
+            "--manual-fix comes after a search for faces. Received: --manual-fix with --detector manual or "
+            "--manual-output-debug-fix.",
+            "Leave --manual-fix out: the file says which frames are done.",
+        )
+    choice = _finder_choice(options)
     # Making the finders says at once, and in words, when networks are missing.
-    central = make_batch(worker.choice) if worker.choice.landmarker != "face_mesh" else ()
-    detector = central[0].identity if central else make_finder(worker.choice).identity
-    if central:
-        worker = replace(worker, make_finder=None, detector=detector)
+    central = make_batch(choice) if choice.landmarker != "face_mesh" else ()
+    finder = central[0] if central else make_finder(choice)
+    detector = finder.identity
     workers = min(_MOST_WORKERS, default_workers()) if options.workers is None else options.workers
+    if by_hand(options):
+        report = ExtractReport(len(frames))
+        journal = extract_by_hand(workspace, options, frames, finder, workers, report, progress)
+        _tell(frames, journal, report, options, progress)
+        return report
     settings = _settings(options, detector)
-    if options.image_size == "auto":
-        settings["side"] = _auto_side(options, settings, frames, worker, central, workers, progress)
-    worker = replace(worker, extraction=replace(worker.extraction, side=settings["side"]))
-    report = ExtractReport(len(frames), side=settings["side"])
-    if options.on_existing == "replace":
-        _put_old_faces_away(workspace, options, report, progress)
     journal = Journal(options.output_dir)
+    with Findings(options.output_dir, detector) as findings:
+        search = Search(make_finder, choice, central, workers, findings, progress)
+        if options.image_size == "auto":
+            settings["side"] = _auto_side(options, settings, journal, frames, search)
+        report = ExtractReport(len(frames), side=settings["side"])
+        if options.on_existing == "replace":
+            put_old_faces_away(workspace, options, report, progress)
+            journal = Journal(options.output_dir)
+        plan = _plan(workspace, options, settings, frames, journal, report, progress)
+        _sweep(options.output_dir)
+        tasks = _choose(plan.tasks, frames, search, _wanted(options), report, progress) if plan.tasks else []
+    worker = WorkerSettings(
+        extraction=ExtractionSettings(choice.face_type, report.side, jpeg_quality=options.jpeg_quality),
+        output=options.output_dir,
+        debug=debug_folder(options) if options.output_debug else None,
+        detector=detector,
+    )
+    with journal:
+        cut_out_faces(tasks, journal, journal.use(settings), worker, workers, report, progress)
+    if options.manual_fix:
+        journal = extract_by_hand(workspace, options, frames, finder, workers, report, progress)
+    _tell(frames, journal, report, options, progress)
+    return report
+
+
+def _plan(
+    workspace: Workspace,
+    options: ExtractOptions,
+    settings: dict[str, Any],
+    frames: list[Path],
+    journal: Journal,
+    report: ExtractReport,
+    progress: Progress,
+) -> Plan:
+    """What is to be done, once there is room for it and faces of frames that have changed are out of the way."""
     if journal.broken_lines:
         progress.say(f"{journal.broken_lines} lines of {journal.path} cannot be read; their frames are done again.")
     if options.on_existing == "merge":
@@ -216,30 +159,64 @@ def run(
     if plan.outdated:
         report.trash = move_to_trash(workspace.trash, plan.outdated, "extract: their frames have changed")
         progress.say(f"{len(plan.outdated)} faces of frames that have changed since were put into {report.trash}.")
-    _sweep(options.output_dir)
-    with journal:
-        _work(plan.tasks, journal, journal.use(settings), worker, central, workers, report, progress)
-    _tell(frames, journal, report, options, progress)
-    return report
+    return plan
 
 
-def _worker_settings(options: ExtractOptions, make_finder: MakeFinder) -> WorkerSettings:
-    """What the processes need to know; the side of the faces comes later."""
-    face_type = FaceType(options.face_type)
-    return WorkerSettings(
-        make_finder=make_finder,
-        choice=FinderChoice(
-            face_type, options.accurate, options.calibrated, options.detector, _landmarker(options), options.device
-        ),
-        extraction=ExtractionSettings(face_type, 0, options.max_faces_from_image, options.jpeg_quality),
-        output=options.output_dir,
-        debug=_debug_folder(options) if options.output_debug else None,
+def _choose(
+    tasks: Sequence[FrameTask],
+    frames: list[Path],
+    search: Search,
+    wanted: Wanted,
+    report: ExtractReport,
+    progress: Progress,
+) -> list[FrameTask]:
+    """The tasks with the faces to cut out. All frames are looked at: those around tell what a face is part of."""
+    seen, problems = search.look(frames)
+    tracked = track_faces(frames, seen, search.look_again)
+    for line in tell_tracks(tracked):
+        progress.say(line)
+    chosen = choose_faces(tracked, wanted)
+    report.left_out, report.found_again = dict(chosen.left_out), chosen.found_again
+    report.tracks = len(tracked.tracks)
+    for line in tell(chosen, wanted):
+        progress.say(line)
+    prints = {path.name: one.fingerprint for path, one in zip(frames, seen, strict=True) if one is not None}
+    return [
+        replace(
+            task,
+            found=chosen.faces.get(task.path.name, ()),
+            problem=problems.get(task.path.name, ""),
+            searched=prints.get(task.path.name),
+        )
+        for task in tasks
+    ]
+
+
+def _finder_choice(options: ExtractOptions) -> FinderChoice:
+    return FinderChoice(
+        FaceType(options.face_type),
+        options.accurate,
+        options.calibrated,
+        "face_mesh" if by_hand(options) else options.detector,
+        _landmarker(options),
+        options.device,
+    )
+
+
+def _wanted(options: ExtractOptions) -> Wanted:
+    return Wanted(
+        options.max_faces_from_image,
+        options.min_face_size,
+        options.min_confidence,
+        options.only_track,
+        options.smooth_landmarks,
     )
 
 
 def _landmarker(options: ExtractOptions) -> str:
     """Who measures the landmarks: what `auto` means. BadOption: the mesh with boxes it cannot work from."""
-    if options.landmarker == "face_mesh" and options.detector != "face_mesh":
+    by_mesh = by_hand(options) or options.detector == "face_mesh"
+    if options.landmarker == "face_mesh" and not by_mesh:
         raise BadOption(
             f"face_mesh measures only faces that face_mesh has found. Received: --detector {options.detector} "
             "--landmarker face_mesh.",
@@ -247,13 +224,9 @@ def _landmarker(options: ExtractOptions) -> str:
         )
     if options.landmarker != "auto":
         return options.landmarker
-    if options.detector == "face_mesh":
+    if by_mesh:
         return "face_mesh"
     return "3dfan" if options.face_type == FaceType.HEAD.value else "2dfan"
-
-
-def _debug_folder(options: ExtractOptions) -> Path:
-    return sibling(options.output_dir, "debug")
 
 
 def _settings(options: ExtractOptions, detector: str) -> dict[str, Any]:
@@ -265,6 +238,10 @@ def _settings(options: ExtractOptions, detector: str) -> dict[str, Any]:
         "auto_side": options.image_size == "auto",
         "max_faces": options.max_faces_from_image,
         "jpeg_quality": options.jpeg_quality,
+        "only_track": options.only_track,
+        "min_face_size": options.min_face_size,
+        "min_confidence": options.min_confidence,
+        "smooth_landmarks": options.smooth_landmarks,
     }
 
 
@@ -285,58 +262,29 @@ def _check_existing(options: ExtractOptions) -> None:
         )
 
 
-def _put_old_faces_away(
-    workspace: Workspace, options: ExtractOptions, report: ExtractReport, progress: Progress
-) -> None:
-    """Faces, packed ones too, their journal and their debug pictures go into the trash."""
-    faces, packs = list_faces(options.output_dir), list_packs(options.output_dir)
-    journal, debug = options.output_dir / JOURNAL_NAME, _debug_folder(options)
-    old = [*faces, *packs, *([journal] if journal.exists() else []), *(list_images(debug) if debug.is_dir() else [])]
-    if old:
-        report.trash = move_to_trash(workspace.trash, old, f"extract --on-existing replace ({options.output_dir})")
-        progress.say(f"Put into {report.trash}: {in_words(faces, packs)} (`workspace undo` brings them back).")
-
-
 def _auto_side(
-    options: ExtractOptions,
-    settings: dict[str, Any],
-    frames: list[Path],
-    worker: WorkerSettings,
-    central: Sequence[BatchFinder],
-    workers: int,
-    progress: Progress,
+    options: ExtractOptions, settings: dict[str, Any], journal: Journal, frames: list[Path], search: Search
 ) -> int:
     """The side an earlier run of `auto` with the same settings has measured, or a new measurement."""
     if options.on_existing != "replace":
-        for earlier in reversed(Journal(options.output_dir).settings.values()):
+        for earlier in reversed(journal.settings.values()):
             if {**earlier, "side": "auto"} == settings:
                 return int(earlier["side"])
     count = min(_FRAMES_MEASURED, len(frames))
-    sample = [FrameTask(frames[n * len(frames) // count]) for n in range(count)]
-    sides: list[float] = []
-    with (
-        progress.task("Measuring faces", total=count) as task,
-        contextlib.closing(_ready_tasks(sample, central)) as ready,
-    ):
-        outcomes = map_ordered(
-            measure_frame, ready, workers=min(workers, count), initializer=start_process, initargs=(worker,)
-        )
-        for outcome in outcomes:
-            sides += outcome.value or []
-            task.advance()
-    if not sides:
+    seen, _ = search.look([frames[n * len(frames) // count] for n in range(count)])
+    most = options.max_faces_from_image or None
+    faces = [face for one in seen if one is not None for face in one.sight.faces[:most]]
+    if not faces:
         raise MissingInput(
             f"No face was found in {count} frames spread over the whole sequence, so no size can be measured.",
             "Give --image-size a number, and check that the frames show faces.",
         )
+    sides = [crop_side_pixels(face.landmarks, FaceType(options.face_type)) for face in faces]
     side = suggest_side(sides)
-    progress.say(f"Image size auto: {side} pixels (faces span {min(sides):.0f} to {max(sides):.0f} in these frames).")
+    search.progress.say(
+        f"Image size auto: {side} pixels (faces span {min(sides):.0f} to {max(sides):.0f} in these frames)."
+    )
     return side
-
-
-def _ready_tasks(tasks: Sequence[FrameTask], central: Sequence[BatchFinder]) -> Generator[FrameTask, None, None]:
-    """The tasks as the workers can do them: with their faces, where these are found in this process."""
-    return located(tasks, central) if central else (task for task in tasks)
 
 
 def _sweep(folder: Path) -> None:
@@ -347,52 +295,11 @@ def _sweep(folder: Path) -> None:
                 path.unlink()
 
 
-def _work(
-    tasks: Sequence[FrameTask],
-    journal: Journal,
-    key: str,
-    worker: WorkerSettings,
-    central: Sequence[BatchFinder],
-    workers: int,
-    report: ExtractReport,
-    progress: Progress,
-) -> None:
-    if not tasks:
-        return
-    with (
-        progress.task("Extracting faces", total=len(tasks)) as task,
-        contextlib.closing(_ready_tasks(tasks, central)) as ready,
-    ):
-        outcomes = map_ordered(
-            extract_frame,
-            ready,
-            workers=min(workers, len(tasks)),
-            initializer=start_process,
-            initargs=(worker,),
-        )
-        for outcome in outcomes:
-            name = outcome.item.path.name
-            result: FrameResult | None = outcome.value
-            if result is None:
-                report.failed[name] = (outcome.error or "unknown").removeprefix(f"{outcome.item.path}: ")
-                if outcome.details:
-                    console.log_only(outcome.details)
-                journal.add(FrameEntry(name, Fingerprint(-1, -1), key, failed=report.failed[name]))
-            elif result.unwritable is not None:
-                raise FaceLoomError(result.unwritable, "Finished frames are kept; the same command goes on from there.")
-            else:
-                faces = (*outcome.item.present, *result.faces)
-                journal.add(FrameEntry(name, result.fingerprint, key, faces))
-                report.faces += len(result.faces)
-            task.note(f"{report.faces} faces")
-            task.advance()
-
-
 def _tell(
     frames: list[Path], journal: Journal, report: ExtractReport, options: ExtractOptions, progress: Progress
 ) -> None:
     names = [frame.name for frame in frames]
-    entries = [journal.frames[name] for name in names]
+    entries = [journal.frames[name] for name in names if name in journal.frames]
     report.without_face = [e.frame for e in entries if e.failed is None and not e.faces]
     progress.say(f"Images found: {report.frames}")
     if report.skipped:
@@ -414,6 +321,11 @@ def _tell(
         raise PartialFailure(
             f"{len(report.failed)} of {report.frames} frames could not be done: {few(list(report.failed))}.",
             "Repair or remove these files, then run the same step again; only they are tried.",
+        )
+    if len(report.without_face) == report.frames and report.left_out:
+        raise MissingInput(
+            f"All {sum(report.left_out.values())} faces that were found were left out.",
+            "Loosen --only-track, --min-face-size or --min-confidence.",
         )
     if len(report.without_face) == report.frames:
         raise MissingInput(

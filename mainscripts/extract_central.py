@@ -11,6 +11,7 @@ from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from itertools import cycle, islice
+from pathlib import Path
 from typing import Protocol
 
 from numpy.typing import NDArray
@@ -21,7 +22,9 @@ from core.parallel import default_workers
 from core.paths import weights_folder
 from facelib.extraction import FoundFace
 from facelib.nets import older_weights, pretrained
-from mainscripts.extract_worker import FinderChoice, FrameTask, make_face_mesh
+from mainscripts.extract_findings import Finding, finding_of
+from mainscripts.extract_journal import Fingerprint
+from mainscripts.extract_worker import FinderChoice, make_face_mesh
 
 _FRAMES_AT_ONCE = 8
 _READERS = 4
@@ -78,21 +81,25 @@ def _tensors(file: pretrained.OptionalFile, table: older_weights.Table) -> dict[
     return older_weights.tensors_of_stream(stream, table, weights_folder() / file.name)
 
 
-def located(tasks: Iterable[FrameTask], finders: Sequence[BatchFinder]) -> Generator[FrameTask, None, None]:
-    """The tasks in their order, each with the faces of its frame, or with the reason why that cannot be read.
+Located = tuple[Path, Finding | str]
+"""A frame and what was seen in it, or why it could not be read."""
+
+
+def located(paths: Iterable[Path], finders: Sequence[BatchFinder]) -> Generator[Located, None, None]:
+    """The frames in their order, each with what was seen in it, or with the reason why it cannot be read.
 
     Each finder works in a thread of its own, one batch after the other, while the next frames are read.
     """
     readers = ThreadPoolExecutor(min(_READERS, default_workers()))
     threads = [ThreadPoolExecutor(1) for _ in finders]
-    under_way: deque[Future[list[FrameTask]]] = deque()
+    under_way: deque[Future[list[Located]]] = deque()
     try:
-        source = iter(tasks)
+        source = iter(paths)
         for number in cycle(range(len(finders))):
             batch = list(islice(source, _FRAMES_AT_ONCE))
             if not batch:
                 break
-            frames = [readers.submit(_read, task) for task in batch]
+            frames = [readers.submit(_read, path) for path in batch]
             under_way.append(threads[number].submit(_locate, finders[number], batch, frames))
             if len(under_way) >= 2 * len(finders):
                 yield from under_way.popleft().result()
@@ -103,20 +110,22 @@ def located(tasks: Iterable[FrameTask], finders: Sequence[BatchFinder]) -> Gener
             pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _read(task: FrameTask) -> NDArray | str:
-    """The frame, or why it cannot be read."""
+_Read = tuple[NDArray, Fingerprint] | str
+
+
+def _read(path: Path) -> _Read:
+    """The frame and which file it is, or why it cannot be read."""
     try:
-        return to_uint8(read_image(task.path))
+        fingerprint = Fingerprint.of(path)
+        return to_uint8(read_image(path)), fingerprint
     except FaceLoomError as problem:
         return str(problem)
 
 
-def _locate(
-    finder: BatchFinder, tasks: Sequence[FrameTask], reading: Sequence[Future[NDArray | str]]
-) -> list[FrameTask]:
+def _locate(finder: BatchFinder, paths: Sequence[Path], reading: Sequence[Future[_Read]]) -> list[Located]:
     frames = [future.result() for future in reading]
-    found = iter(finder.find_many([frame for frame in frames if not isinstance(frame, str)]))
+    found = iter(finder.find_many([frame[0] for frame in frames if not isinstance(frame, str)]))
     return [
-        replace(task, problem=frame) if isinstance(frame, str) else replace(task, found=tuple(next(found)))
-        for task, frame in zip(tasks, frames, strict=True)
+        (path, frame if isinstance(frame, str) else finding_of(frame[0], next(found), frame[1]))
+        for path, frame in zip(paths, frames, strict=True)
     ]

@@ -5,6 +5,7 @@
     {"schema": "Extraction.1", "settings": {...}, "key": "1f0c..."}     how the frames below were extracted
     {"frame": "00001.png", "bytes": 4711, "mtime_ns": 17..., "key": "1f0c...",
      "faces": [{"file": "00001_0.jpg", "record": {<Face.1>}}, ...]}     finished; the list may be empty
+    {"frame": ..., "marks": "5b3e...", "faces": [...], ...}             marked by hand (extract_manual.py)
     {"frame": "00002.png", "bytes": 0, "mtime_ns": 17..., "key": "1f0c...", "failed": "reason"}
 
 The last line about a frame counts. A face is written before its frame's line, so a crash at any moment leaves frames
@@ -60,13 +61,17 @@ class FaceEntry:
 
 @dataclass(frozen=True)
 class FrameEntry:
-    """What became of one frame: `failed` is a reason, or None when it is finished with these faces (maybe none)."""
+    """What became of one frame: `failed` is a reason, or None when it is finished with these faces (maybe none).
+
+    marks: which marks they were made by (extract_manual.py: `marks_key`); "" for a finder's.
+    """
 
     frame: str
     fingerprint: Fingerprint
     key: str
     faces: tuple[FaceEntry, ...] = ()
     failed: str | None = None
+    marks: str = ""
 
 
 def settings_key(settings: Mapping[str, Any]) -> str:
@@ -117,7 +122,8 @@ class Journal:
             fingerprint = Fingerprint(int(entry["bytes"]), int(entry["mtime_ns"]))
             failed = entry.get("failed")
             name = str(entry["frame"])
-            self.frames[name] = FrameEntry(name, fingerprint, str(entry["key"]), faces, failed)
+            marks = str(entry.get("marks", ""))
+            self.frames[name] = FrameEntry(name, fingerprint, str(entry["key"]), faces, failed, marks)
         except (ValueError, KeyError, TypeError, AttributeError):
             return False
         return True
@@ -162,6 +168,8 @@ class Journal:
             line["faces"] = [{"file": f.file, "record": f.record} for f in entry.faces]
         else:
             line["failed"] = entry.failed
+        if entry.marks:
+            line["marks"] = entry.marks
         self._write(line)
 
     def _write(self, line: Mapping[str, Any]) -> None:

@@ -17,7 +17,15 @@ from mainscripts.extract_journal import FaceEntry, Fingerprint, Journal, setting
 from mainscripts.extract_worker import FrameTask
 from samplelib.pack import PACK_NAME
 
+BY_HAND = "by_hand"
+"""A key of the settings of faces that were marked by hand."""
+
+_OF_EVERY_FACE = ("face_type", "side")
+"""Settings in which faces that were marked by hand must not differ from found ones."""
+
 _NAMED_AT_MOST = 20
+_BEFORE_TRACKS = {"only_track": "all", "min_face_size": 0, "min_confidence": 0.0, "smooth_landmarks": False}
+"""Settings of extractions whose journal does not name them."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +93,7 @@ def in_words(faces: Sequence[Path], packs: Sequence[Path]) -> str:
 
 def plan_merge(frames: Sequence[Path], output: Path) -> Plan:
     """Every frame is looked at; faces that are there stay, and their numbers are not used."""
-    present, taken = _faces_by_frame(output, {frame.name for frame in frames}), _numbers_in_use(output)
+    present, taken = faces_by_frame(output, {frame.name for frame in frames}), numbers_in_use(output)
     return Plan(
         [_task_beside(frame, present.get(frame.name, []), taken.get(frame.stem, set())) for frame in frames], []
     )
@@ -103,9 +111,9 @@ def plan_continue(frames: Sequence[Path], output: Path, journal: Journal, settin
         BadOption: finished ones were made with other settings, or a face would be overwritten that is not ours.
     """
     done = {frame.name for frame in frames if _is_finished(frame, journal)}
-    _refuse_other_settings(journal, done, settings, output)
+    refuse_other_settings(journal, done, settings, output)
     tasks = [FrameTask(frame) for frame in frames if frame.name not in done]
-    present, taken = _faces_by_frame(output, {task.path.name for task in tasks}), _numbers_in_use(output)
+    present, taken = faces_by_frame(output, {task.path.name for task in tasks}), numbers_in_use(output)
     outdated: list[Path] = []
     for task in tasks:
         earlier = journal.frames.get(task.path.name)
@@ -127,7 +135,7 @@ def _suffix_of(output: Path, stem: str, number: int) -> str:
     return next((s for s in (".jpg", ".jpeg", ".JPG", ".JPEG") if (output / f"{stem}_{number}{s}").exists()), ".jpg")
 
 
-def _faces_by_frame(output: Path, names: set[str]) -> dict[str, list[tuple[Path, FaceMetadata]]]:
+def faces_by_frame(output: Path, names: set[str]) -> dict[str, list[tuple[Path, FaceMetadata]]]:
     """Face files, by the name of the frame their record gives; those of other frames are passed over."""
     found: dict[str, list[tuple[Path, FaceMetadata]]] = {}
     for file in list_faces(output) if names else []:
@@ -140,7 +148,7 @@ def _faces_by_frame(output: Path, names: set[str]) -> dict[str, list[tuple[Path,
     return found
 
 
-def _numbers_in_use(output: Path) -> dict[str, set[int]]:
+def numbers_in_use(output: Path) -> dict[str, set[int]]:
     """Frame stem -> numbers k of the files `<stem>_<k>.jpg` that are there, whatever they hold."""
     found: dict[str, set[int]] = {}
     for file in list_faces(output):
@@ -155,11 +163,15 @@ def _is_finished(frame: Path, journal: Journal) -> bool:
     return entry is not None and entry.failed is None and entry.fingerprint == Fingerprint.of(frame)
 
 
-def _refuse_other_settings(journal: Journal, done: set[str], settings: Mapping[str, Any], output: Path) -> None:
+def refuse_other_settings(journal: Journal, done: set[str], settings: Mapping[str, Any], output: Path) -> None:
+    """BadOption where faces of these frames were made with settings that do not go together with the new ones."""
     for key in {journal.frames[name].key for name in done} - {settings_key(settings)}:
-        old = journal.settings.get(key, {})
+        old = {**_BEFORE_TRACKS, **journal.settings.get(key, {})}
         # How a side was chosen is no part of a face.
-        changed = [f"{k} {old.get(k)} (now {v})" for k, v in settings.items() if old.get(k) != v and k != "auto_side"]
+        names = [k for k in settings if k != "auto_side"]
+        if BY_HAND in old or BY_HAND in settings:
+            names = [k for k in _OF_EVERY_FACE if old.get(k) and settings[k]]
+        changed = [f"{k} {old.get(k)} (now {settings[k]})" for k in names if old.get(k) != settings[k]]
         if changed:
             raise BadOption(
                 f"The faces in {output} were made with other settings. Received: {', '.join(changed)}.",

@@ -1,7 +1,8 @@
-"""What one process does for `extract`: one frame in, its face files out. Everything that crosses over is here."""
+"""What one process does for `extract`: it searches a frame, or cuts its faces out. What crosses over is here."""
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,14 +19,15 @@ from facelib.extraction import (
     ExtractionSettings,
     FaceFinder,
     FoundFace,
-    crop_side_pixels,
+    NearFinder,
     draw_debug,
     extract_faces,
 )
 from facelib.face_type import FaceType
-from facelib.metadata import write_face
+from facelib.metadata import FaceMetadata, write_face
 from facelib.nets.blaze_face import same_face
 from facelib.nets.face_mesh import FaceMeshFinder
+from mainscripts.extract_findings import Finding, finding_of
 from mainscripts.extract_journal import FaceEntry, Fingerprint
 
 DEBUG_QUALITY = 50
@@ -63,19 +65,12 @@ MakeFinder = Callable[[FinderChoice], FaceFinder]
 
 @dataclass(frozen=True)
 class WorkerSettings:
-    """What every frame of one run has in common.
+    """What every frame of one run has in common. detector: identity of who found the faces."""
 
-    Attributes:
-        make_finder: None where the tasks bring the faces that were found.
-        detector: identity of who found them then.
-    """
-
-    make_finder: MakeFinder | None
-    choice: FinderChoice
     extraction: ExtractionSettings
     output: Path
     debug: Path | None
-    detector: str = ""
+    detector: str
 
 
 @dataclass(frozen=True)
@@ -85,8 +80,10 @@ class FrameTask:
     Attributes:
         present: faces of this frame that are to be kept as they are.
         taken: numbers k of `<stem>_<k>.jpg` that are in use and must not be written.
-        found: the faces, largest first, where they were found elsewhere.
-        problem: why the frame could not be read there.
+        found: the faces to cut out, in the order of their numbers.
+        problem: why the frame could not be searched.
+        searched: the file in which they were found; None: not checked.
+        marks: which marks these faces were made by; "" for a finder's.
     """
 
     path: Path
@@ -94,6 +91,8 @@ class FrameTask:
     taken: frozenset[int] = frozenset()
     found: tuple[FoundFace, ...] = ()
     problem: str = ""
+    searched: Fingerprint | None = None
+    marks: str = ""
 
 
 @dataclass(frozen=True)
@@ -110,28 +109,6 @@ class FrameResult:
     unwritable: str | None = None
 
 
-@dataclass
-class _Process:
-    settings: WorkerSettings
-    finder: FaceFinder | None
-
-
-_process: _Process | None = None
-
-
-def start_process(settings: WorkerSettings) -> None:
-    """Loads the networks, once per process; several processes share the machine, so each uses one thread."""
-    global _process
-    if multiprocessing.parent_process() is not None:
-        cv2.setNumThreads(1)
-    _process = _Process(settings, settings.make_finder(settings.choice) if settings.make_finder else None)
-
-
-def _ready() -> _Process:
-    assert _process is not None, "start_process runs first"
-    return _process
-
-
 @dataclass(frozen=True)
 class _Known:
     """A finder that was told what there is."""
@@ -143,27 +120,64 @@ class _Known:
         return list(self.faces)
 
 
-def _finder_for(task: FrameTask) -> FaceFinder:
-    """Who knows the faces of this frame. FaceLoomError: it could not be read."""
-    process = _ready()
-    if task.problem:
-        raise FaceLoomError(task.problem)
-    return process.finder or _Known(process.settings.detector, task.found)
+_settings: WorkerSettings | None = None
+_finder: FaceFinder | None = None
+
+
+def _start() -> None:
+    """Several processes share the machine, so each uses one thread."""
+    if multiprocessing.parent_process() is not None:
+        cv2.setNumThreads(1)
+
+
+def start_finding(make_finder: MakeFinder, choice: FinderChoice) -> None:
+    """Loads the networks, once per process that runs `find_in_frame` or `find_again`."""
+    global _finder
+    _start()
+    _finder = make_finder(choice)
+
+
+def find_in_frame(path: Path) -> Finding:
+    """Searches one frame. BrokenFile where it cannot be read."""
+    assert _finder is not None, "start_finding runs first"
+    fingerprint = Fingerprint.of(path)
+    frame = to_uint8(read_image(path))
+    return finding_of(frame, _finder.find(frame), fingerprint)
+
+
+def find_again(question: tuple[Path, NDArray]) -> FoundFace | None:
+    """The face of a frame that should be where these landmarks are; None where it is not, or nobody can tell."""
+    path, expected = question
+    return _finder.find_near(to_uint8(read_image(path)), expected) if isinstance(_finder, NearFinder) else None
+
+
+def start_cutting(settings: WorkerSettings) -> None:
+    """Once per process that runs `extract_frame`."""
+    global _settings
+    _start()
+    _settings = settings
 
 
 def extract_frame(task: FrameTask) -> FrameResult:
-    """Finds, cuts out and writes the faces of one frame. BrokenFile where the frame cannot be read."""
-    process = _ready()
-    settings = process.settings
-    finder = _finder_for(task)
+    """Cuts out and writes the faces of one frame. BrokenFile where it cannot be read, or is not what was searched."""
+    assert _settings is not None, "start_cutting runs first"
+    settings = _settings
+    if task.problem:
+        raise FaceLoomError(task.problem)
     fingerprint = Fingerprint.of(task.path)
+    if task.searched not in (None, fingerprint):
+        raise BrokenFile(task.path, "has changed while its faces were being looked for.", "Run the same step again.")
     frame = read_image(task.path)
+    finder = _Known(settings.detector, task.found)
     faces = extract_faces(frame, task.path.name, finder, settings.extraction)
     new = [face for face in faces if not _is_present(face, task.present)]
     try:
         entries = _write_faces(task, new, settings.output)
         if settings.debug is not None:
-            picture = draw_debug(frame, [face.metadata for face in faces])
+            shown = [face.metadata for face in faces]
+            if task.marks:  # the marks do not speak of the faces that stay
+                shown += [FaceMetadata.from_json(json.dumps(face.record), task.path) for face in task.present]
+            picture = draw_debug(frame, shown)
             write_image(settings.debug / f"{task.path.stem}.jpg", picture, quality=DEBUG_QUALITY)
     except BrokenFile:
         raise
@@ -173,8 +187,12 @@ def extract_frame(task: FrameTask) -> FrameResult:
 
 
 def _is_present(face: ExtractedFace, present: tuple[FaceEntry, ...]) -> bool:
-    box = face.metadata.frame_bbox
-    return any(same_face(box, np.array(other.record["frame_bbox"]), _SAME_UNION, _SAME_PART) for other in present)
+    return any(is_same_face(face.metadata.frame_bbox, np.array(other.record["frame_bbox"])) for other in present)
+
+
+def is_same_face(box: NDArray, other: NDArray) -> bool:
+    """Whether two boxes (4,) of one frame are around the same face."""
+    return same_face(box, other, _SAME_UNION, _SAME_PART)
 
 
 def _write_faces(task: FrameTask, faces: list[ExtractedFace], output: Path) -> list[FaceEntry]:
@@ -185,12 +203,3 @@ def _write_faces(task: FrameTask, faces: list[ExtractedFace], output: Path) -> l
         write_face(output / name, face.jpeg, face.metadata)
         entries.append(FaceEntry(name, face.metadata.to_record()))
     return entries
-
-
-def measure_frame(task: FrameTask) -> list[float]:
-    """Crop sides, in frame pixels, of the faces of one frame: for `--image-size auto`."""
-    extraction = _ready().settings.extraction
-    found = _finder_for(task).find(to_uint8(read_image(task.path)))
-    if extraction.max_faces > 0:
-        found = found[: extraction.max_faces]
-    return [crop_side_pixels(face.landmarks, extraction.face_type) for face in found]

@@ -23,7 +23,7 @@ from facelib.nets import pretrained
 from facelib.nets.older_weights import fan_table, s3fd_table
 from mainscripts.extract import ExtractOptions, ExtractReport, run
 from mainscripts.extract_central import located, make_batch_finders
-from mainscripts.extract_worker import FinderChoice, FrameTask
+from mainscripts.extract_worker import FinderChoice
 from tests.painting import paint_background, paint_frame
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -114,7 +114,7 @@ def test_a_failing_device_ends_the_run_and_leaves_no_thread() -> None:
 
     before = threading.active_count()
     with pytest.raises(MissingInput, match="gone"):
-        list(located([FrameTask(Path("absent.png"))], [Fails()]))
+        list(located([Path("absent.png")], [Fails()]))
     assert threading.active_count() == before
 
 

@@ -1,0 +1,104 @@
+"""Where the frames of a film belong together: order by number, and cuts between shots.
+
+A cut is told by small pictures of the frames. It is one where no frame on its one side resembles one on its other side,
+so that a single spoiled or flash-lit frame is none.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import PurePath
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+GLANCE_SIDE = 8
+_LEAST_CHANGE = 20.0
+"""Gray levels by which two glances differ on the average. The shared clips: 6 at most from frame to frame, shots of
+different clips 40 and more."""
+_TIMES_USUAL = 4.0
+_AROUND = 6
+_FARTHEST = 60
+
+
+@dataclass(frozen=True)
+class Shots:
+    """Places of frames in time.
+
+    Attributes:
+        times: int64 (N,): steps since the first frame of its film; a missing frame leaves a step out.
+        shots: int64 (N,): number of the shot of each frame, from 0, never falling.
+    """
+
+    times: NDArray[np.int64]
+    shots: NDArray[np.int64]
+
+
+def glance(frame: NDArray) -> NDArray[np.uint8]:
+    """The frame (H, W, 3) uint8 as a picture of 8 by 8 pixels, whatever its proportions."""
+    small = cv2.resize(frame, (GLANCE_SIDE, GLANCE_SIDE), interpolation=cv2.INTER_AREA)
+    return np.asarray(small, np.uint8)
+
+
+def find_shots(
+    names: Sequence[str], glances: Sequence[NDArray | None], sizes: Sequence[tuple[int, int] | None]
+) -> Shots:
+    """Divides frames, in the order of their names, into shots.
+
+    A shot ends where the names stop counting on (photos with names of their own are shots of one frame each), where
+    the size changes, and at a cut.
+
+    Args:
+        glances, sizes: of each frame; None where it could not be read, which ends no shot.
+    """
+    if not names:
+        return Shots(np.zeros(0, np.int64), np.zeros(0, np.int64))
+    films, times = _count(names)
+    ends = [films[n] != films[n + 1] or times[n + 1] - times[n] > _FARTHEST for n in range(len(names) - 1)]
+    readable = [n for n, seen in enumerate(glances) if seen is not None]
+    changes = _changes([glances[n] for n in readable])
+    for place, (before, after) in enumerate(pairwise(readable)):
+        if changes[place] or sizes[before] != sizes[after]:
+            ends[after - 1] = True
+    return Shots(np.array(times, np.int64), np.concatenate([[0], np.cumsum(ends)]).astype(np.int64))
+
+
+def _count(names: Sequence[str]) -> tuple[list[str], list[int]]:
+    """The film of each frame and its number in it, in steps of the numbering (frames may be numbered by fives)."""
+    films, numbers = [], []
+    for name in names:
+        found = re.fullmatch(r"(.*?)([0-9]{1,15})([^0-9]*)", PurePath(name).stem, re.DOTALL)
+        films.append(f"{found[1]}*{found[3]}" if found else name)
+        numbers.append(int(found[2]) if found else 0)
+    apart = Counter(
+        later - earlier
+        for earlier, later, film, next_film in zip(numbers, numbers[1:], films, films[1:], strict=False)
+        if film == next_film and later > earlier
+    )
+    step = apart.most_common(1)[0][0] if apart else 1
+    return films, [number // step for number in numbers]
+
+
+def _changes(glances: Sequence[NDArray | None]) -> list[bool]:
+    """Whether a cut lies between each glance and the next: (N - 1,)."""
+    if len(glances) < 2:
+        return []
+    pictures = np.stack([np.asarray(seen, np.float32).reshape(-1) for seen in glances])
+    next_one = np.abs(np.diff(pictures, axis=0)).mean(axis=1)
+    usual = np.array([np.median(next_one[max(0, n - _AROUND) : n + _AROUND + 1]) for n in range(len(next_one))])
+    cuts = []
+    for n, change in enumerate(next_one):
+        if change < _LEAST_CHANGE:
+            cuts.append(False)
+            continue
+        before, after = pictures[max(0, n - 1) : n + 1], pictures[n + 1 : n + 3]
+        least = np.abs(before[:, None] - after[None]).mean(axis=2).min()
+        # Where every frame differs that much from the next, they are no film, and each is a shot of its own.
+        stands_out = change > _TIMES_USUAL * usual[n] or usual[n] >= _LEAST_CHANGE
+        cuts.append(bool(least >= _LEAST_CHANGE and stands_out))
+    return cuts

@@ -1,0 +1,224 @@
+"""Follows faces through a shot: which face of a frame is which person's, and where one was missed in between.
+
+    tracks = link_faces(sights, shots)          # every face belongs to one track
+    for gap in gaps(tracks, sights, shots):     # frames in which a track is missing, with where to look
+        ...                                     # look there again, then track.faces[gap.frame] = what was found
+
+Frame by frame, faces are given to the tracks they fit best, all at once, so that two people never trade places for the
+sake of one of them. What counts is where a track is expected (by its motion), the shape and the size of its landmarks,
+how much the boxes overlap, and how the face looks (a tiny aligned picture). Who was out of sight comes back to the own
+track by looks alone. Tracks end where the shot ends.
+
+Source of the assignment: H. W. Kuhn, "The Hungarian method for the assignment problem", 1955.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
+
+from core.geometry import warp
+from core.shots import Shots
+from facelib.alignment import bbox_from_landmarks, frame_to_face
+from facelib.extraction import FoundFace
+from facelib.face_type import FaceType
+
+LONGEST_GAP = 10
+"""Frames without the face that are searched again, in a row."""
+LOOK_SIDE = 8
+# How far, in sides of its box, a face may be from its expected place: in the next frame, and more per frame missed.
+_REACH, _REACH_PER_FRAME, _MOST_REACH = 0.5, 0.08, 1.2
+_PAST = 5
+_DAMPING = 0.8
+_LOOK_WEIGHT = 6.0
+_OVERLAP_WEIGHT = 0.5
+# Parts of the range of gray by which looks differ on the average. Measured on the shared clips, a person from frame to
+# frame: 0.01 to 0.06, in other light up to 0.16; two people: 0.10 to 0.19.
+# Who was out of sight for a while differs by no more than this ...
+_SAME_LOOK = 0.08
+# ... and who differs by more than this from one frame to the next is somebody else.
+_OTHER_LOOK = 0.30
+_LOST_AFTER = 8
+_LOST_COST = 3.0
+_LOOK_ADAPTS = 0.15
+_FORBIDDEN = 1e6
+_FITS, _MOST_GROWTH = 0.25, 1.4
+_SHARED = 0.4
+
+
+@dataclass(frozen=True, eq=False)
+class Sight:
+    """The faces of one frame, and how each looks (`look_of`); both in the finder's order."""
+
+    faces: tuple[FoundFace, ...] = ()
+    looks: tuple[NDArray[np.uint8], ...] = ()
+
+
+@dataclass(eq=False)
+class Track:
+    """One person through one shot.
+
+    Attributes:
+        number: from 1, by first frame.
+        shot: as in `Shots`.
+        faces: frame (its place in the sequence) -> the face; frames in rising order are `frames`.
+    """
+
+    number: int
+    shot: int
+    faces: dict[int, FoundFace] = field(default_factory=dict)
+
+    @property
+    def frames(self) -> list[int]:
+        return sorted(self.faces)
+
+    @property
+    def side(self) -> float:
+        """Median side of the box around the face, frame pixels."""
+        return float(np.median([face.side for face in self.faces.values()]))
+
+
+@dataclass(frozen=True, eq=False)
+class Gap:
+    """A frame in which a face was missed. expected: (68, 2), where its landmarks should be, frame pixels."""
+
+    track: int
+    frame: int
+    expected: NDArray[np.float32]
+
+
+def look_of(frame: NDArray, landmarks: NDArray) -> NDArray[np.uint8]:
+    """The aligned face as a picture (8, 8, 3). frame: (H, W, 3) BGR uint8."""
+    to_look = frame_to_face(landmarks, FaceType.FULL, LOOK_SIDE)
+    return np.asarray(np.round(warp(frame, to_look, LOOK_SIDE, interpolation="area-cubic").clip(0, 255)), np.uint8)
+
+
+def link_faces(sights: Sequence[Sight], shots: Shots) -> list[Track]:
+    """Gives every face a track: numbered by first frame, in one frame as the finder reports them."""
+    tracks: list[Track] = []
+    threads: list[_Thread] = []
+    for frame, sight in enumerate(sights):
+        if frame == 0 or shots.shots[frame] != shots.shots[frame - 1]:
+            threads = []
+        time = int(shots.times[frame])
+        given = _assign(threads, sight, time)
+        for number, (face, look) in enumerate(zip(sight.faces, sight.looks, strict=True)):
+            thread = given.get(number)
+            if thread is None:
+                track = Track(len(tracks) + 1, int(shots.shots[frame]))
+                tracks.append(track)
+                thread = _Thread(track, look.astype(np.float32))
+                threads.append(thread)
+            thread.add(frame, time, face, look)
+    return tracks
+
+
+class _Thread:
+    """What is known of a track while it is followed."""
+
+    def __init__(self, track: Track, look: NDArray[np.float32]) -> None:
+        self.track = track
+        self.look = look
+        self.past: list[tuple[int, FoundFace]] = []
+
+    def add(self, frame: int, time: int, face: FoundFace, look: NDArray[np.uint8]) -> None:
+        self.track.faces[frame] = face
+        self.past = [*self.past, (time, face)][-_PAST:]
+        self.look = self.look + _LOOK_ADAPTS * (look.astype(np.float32) - self.look)
+
+    def missed(self, time: int) -> int:
+        """Frames without this face before `time`."""
+        return time - self.past[-1][0] - 1
+
+    def expected(self, time: int) -> NDArray[np.float64]:
+        """Where the landmarks would be: carried on as the face last moved, ever slower."""
+        last_time, last = self.past[-1]
+        first_time, first = self.past[0]
+        here = last.landmarks.astype(np.float64)
+        if last_time == first_time:
+            return here
+        speed = (here.mean(axis=0) - first.landmarks.astype(np.float64).mean(axis=0)) / (last_time - first_time)
+        return np.asarray(here + speed * sum(_DAMPING**k for k in range(time - last_time)))
+
+    def cost(self, face: FoundFace, look: NDArray[np.uint8], time: int) -> float:
+        """How badly a face fits; _FORBIDDEN where it cannot be this one."""
+        unlike = float(np.abs(self.look - look).mean()) / 255
+        missed = self.missed(time)
+        if missed > _LOST_AFTER:
+            return _LOST_COST + _LOOK_WEIGHT * unlike if unlike <= _SAME_LOOK else _FORBIDDEN
+        expected = self.expected(time)
+        side = (face.side * self.past[-1][1].side) ** 0.5
+        off = _apart(expected, face.landmarks) / side
+        reach = min(_REACH + _REACH_PER_FRAME * missed, _MOST_REACH)
+        if off > reach or unlike > _OTHER_LOOK:
+            return _FORBIDDEN
+        moved = expected.mean(axis=0) - self.past[-1][1].landmarks.mean(axis=0)
+        shared = _union_share(self.past[-1][1].bbox + np.tile(moved, 2), face.bbox)
+        return off / reach + _OVERLAP_WEIGHT * (1 - shared) + _LOOK_WEIGHT * unlike
+
+
+def _assign(threads: Sequence[_Thread], sight: Sight, time: int) -> dict[int, _Thread]:
+    """Face number -> its track, for the faces that have one already."""
+    if not threads or not sight.faces:
+        return {}
+    costs = np.array(
+        [
+            [thread.cost(face, look, time) for face, look in zip(sight.faces, sight.looks, strict=True)]
+            for thread in threads
+        ]
+    )
+    rows, columns = linear_sum_assignment(costs)
+    return {int(c): threads[r] for r, c in zip(rows, columns, strict=True) if costs[r, c] < _FORBIDDEN}
+
+
+def gaps(tracks: Sequence[Track], shots: Shots) -> Iterator[Gap]:
+    """The frames in which a track is missing for a short while, with its landmarks halfway between before and after."""
+    for track in tracks:
+        frames = track.frames
+        for before, after in pairwise(frames):
+            start, end = int(shots.times[before]), int(shots.times[after])
+            if not 1 < end - start <= LONGEST_GAP + 1:
+                continue
+            first, last = (track.faces[n].landmarks.astype(np.float64) for n in (before, after))
+            for frame in range(before + 1, after):
+                part = (int(shots.times[frame]) - start) / (end - start)
+                yield Gap(track.number, frame, np.asarray(first + part * (last - first), np.float32))
+
+
+def fills(gap: Gap, found: FoundFace, others: Sequence[FoundFace]) -> bool:
+    """Whether what was found in a gap is the missing face: near its place, of its shape and size, and nobody else's."""
+    box = bbox_from_landmarks(gap.expected)
+    side = float(box[2] - box[0])
+    off = _apart(gap.expected, found.landmarks) / side
+    alike = 1 / _MOST_GROWTH <= found.side / side <= _MOST_GROWTH
+    return off <= _FITS and alike and all(_union_share(found.bbox, other.bbox) <= _SHARED for other in others)
+
+
+def runs(track: Track, shots: Shots) -> Iterator[list[int]]:
+    """The frames of a track, divided where it is missing for a frame or more."""
+    run: list[int] = []
+    for frame in track.frames:
+        if run and shots.times[frame] != shots.times[run[-1]] + 1:
+            yield run
+            run = []
+        run.append(frame)
+    if run:
+        yield run
+
+
+def _apart(first: NDArray, second: NDArray) -> float:
+    """Root of the mean square distance of (68, 2) points."""
+    return float(np.sqrt(((np.asarray(first, np.float64) - second) ** 2).sum(axis=1).mean()))
+
+
+def _union_share(box: NDArray, other: NDArray) -> float:
+    """What two boxes (4,) have in common, as a part of their union."""
+    low, high = np.maximum(box[:2], other[:2]), np.minimum(box[2:], other[2:])
+    shared = float(np.prod(np.maximum(0, high - low)))
+    union = float(np.prod(box[2:] - box[:2]) + np.prod(other[2:] - other[:2])) - shared
+    return shared / max(union, 1e-12)
