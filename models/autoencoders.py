@@ -187,6 +187,9 @@ class Autoencoder(ABC):
     networks: dict[str, keras.layers.Layer]
     """By part name, in the order in which a model stores them."""
 
+    code_shape: tuple[int, int]
+    """Grid side G and channels of one inter's output."""
+
     @abstractmethod
     def code(self, encoded: Tensor, person: str) -> Tensor:
         """Encoder output -> decoder input, for person "src", "dst" or "swap" (dst drawn as src)."""
@@ -214,6 +217,7 @@ class DF(Autoencoder):
         self.decoder_src = Decoder(architecture, dims, name="decoder_src", trunk=trunk)
         self.decoder_dst = Decoder(architecture, dims, name="decoder_dst", trunk=trunk)
         code_shape = _build_to_code(self.encoder, [self.inter], dims)
+        self.code_shape = code_shape[1], code_shape[3]
         self.decoder_src.build(code_shape)
         self.decoder_dst.build(code_shape)
         self.networks = {
@@ -250,6 +254,7 @@ class LIAE(Autoencoder):
         self.inter_b = Inter(architecture, dims, 2 * dims.ae, name="inter_B", trunk=trunk)
         self.decoder = Decoder(architecture, dims, trunk=trunk)
         batch, height, width, channels = _build_to_code(self.encoder, [self.inter_ab, self.inter_b], dims)
+        self.code_shape = height, channels
         self.decoder.build((batch, height, width, 2 * channels))
         self.networks = {network.name: network for network in (self.encoder, self.inter_ab, self.inter_b, self.decoder)}
 

@@ -328,6 +328,8 @@ def start_training(
             say(f"{part}{SUFFIX} was taken out of {found.folder}.")
         fresh = [part for part in model.part_names if part in reset or part in missing]
         afresh = restore_weights(model, found, fresh)
+        for note in model.notes:
+            say(note)
         if afresh["new"]:
             say(f"Switched on, and never trained in this model: {', '.join(afresh['new'])}. It starts from the seed.")
         if afresh["reshaped"]:

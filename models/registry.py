@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from models.base import SwapModel
     from models.checkpoint import Checkpoint
 
-MODEL_CLASSES = ("Quick96",)
+MODEL_CLASSES = ("SAEHD", "Quick96")
 """The class words, as on the command line and in folder names."""
 
 _FORBIDDEN = set('/\\:*?"<>|')
@@ -50,15 +50,17 @@ class SavedModel:
 def model_classes() -> dict[str, type[SwapModel]]:
     """Class word -> class. Loads the neural framework."""
     from models.quick96 import Quick96
+    from models.saehd import SAEHD
 
-    return {Quick96.name: Quick96}
+    return {SAEHD.name: SAEHD, Quick96.name: Quick96}
 
 
 def options_class(class_name: str) -> type[Options]:
     """The settings a model of this class remembers. Loads no neural framework."""
     from models.quick96_options import Quick96Options
+    from models.saehd_options import SAEHDOptions
 
-    return {"Quick96": Quick96Options}[class_name]
+    return {"SAEHD": SAEHDOptions, "Quick96": Quick96Options}[class_name]
 
 
 def build_model(

@@ -9,29 +9,11 @@ import pytest
 
 from core.errors import BadOption, FaceLoomError
 from core.nn.steps import StepResult
-from models.autoencoders import Dims
+from models.architecture import Dims
 from models.quick96 import Quick96, Quick96Options
-from samplelib.batches import FaceBatch, TrainingBatch
+from tests.models.shapes import shapes_batch
 
 TINY = Dims(resolution=64, ae=32, e=16, d=16, d_mask=8)
-
-
-def shapes_batch(size: int = 2, seed: int = 0, resolution: int = 64) -> TrainingBatch:
-    """Discs on flat ground, another color for each side: something that can be learned."""
-    rng = np.random.default_rng(seed)
-    rows, columns = np.mgrid[:resolution, :resolution]
-
-    def side(color: tuple[int, int, int]) -> FaceBatch:
-        target = np.full((size, resolution, resolution, 3), 40, np.uint8)
-        mask = np.zeros((size, resolution, resolution, 1), np.uint8)
-        for k in range(size):
-            y, x = rng.uniform(0.4, 0.6, 2) * resolution
-            disc = (rows - y) ** 2 + (columns - x) ** 2 < (resolution / 3) ** 2
-            target[k][disc] = color
-            mask[k][disc] = 255
-        return FaceBatch(np.roll(target, 2, axis=1), target, mask, None, np.arange(size))
-
-    return TrainingBatch(side((200, 120, 60)), side((60, 120, 200)), 0)
 
 
 def test_small_has_half_the_width_of_full() -> None:
@@ -145,7 +127,7 @@ def test_every_third_iteration_repeats_the_batch_undistorted(
 
     def step(arrays: Mapping[str, np.ndarray]) -> StepResult:
         seen.append(arrays)
-        pristine._optimizer.iterations.assign_add(1)
+        pristine._optimizers["optimizer"].iterations.assign_add(1)
         return StepResult({"src_loss": 1.0, "dst_loss": 2.0}, True)
 
     monkeypatch.setattr(pristine, "_step", step)
@@ -163,7 +145,7 @@ def test_every_third_iteration_repeats_the_batch_undistorted(
 
 def test_a_step_that_is_not_finite_is_reported_and_changes_nothing(pristine: Quick96) -> None:
     pristine.train_step(shapes_batch())
-    variable = pristine._optimizer.variables["inter/dense1/bias"]
+    variable = pristine._optimizers["optimizer"].variables["inter/dense1/bias"]
     variable.assign(np.full(variable.shape, np.inf, np.float32))
     before = everything(pristine)
     losses = pristine.train_step(shapes_batch())

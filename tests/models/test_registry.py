@@ -93,8 +93,8 @@ def test_listing_models_loads_no_neural_framework(tmp_path: Path) -> None:
     script = (
         f"import sys; sys.path.insert(0, {str(REPOSITORY)!r})\n"
         "from pathlib import Path\n"
-        "import mainscripts.train, mainscripts.train_terminal, models.engine\n"
-        f"assert mainscripts.train.list_models(Path({str(tmp_path)!r}), 'Quick96')[0].name == 'a'\n"
+        "import mainscripts.train, mainscripts.train_terminal, models.engine, models.registry\n"
+        f"assert models.registry.list_models(Path({str(tmp_path)!r}), 'Quick96')[0].name == 'a'\n"
         "loaded = {'tensorflow', 'keras', 'jax', 'torch'} & set(sys.modules)\n"
         "assert not loaded, loaded\n"
     )
