@@ -6,8 +6,8 @@
 
 Frame by frame, faces are given to the tracks they fit best, all at once, so that two people never trade places for the
 sake of one of them. What counts is where a track is expected (by its motion), the shape and the size of its landmarks,
-how much the boxes overlap, and how the face looks (a tiny aligned picture). Who was out of sight comes back to the own
-track by looks alone. Tracks end where the shot ends.
+how much the boxes overlap, and how the face looks (a tiny aligned picture). Who is out of sight for long and comes back
+has the own track again by looks alone. Tracks end where the shot ends.
 
 Source of the assignment: H. W. Kuhn, "The Hungarian method for the assignment problem", 1955.
 """
@@ -39,12 +39,11 @@ _LOOK_WEIGHT = 6.0
 _OVERLAP_WEIGHT = 0.5
 # Parts of the range of gray by which looks differ on the average. Measured on the shared clips, a person from frame to
 # frame: 0.01 to 0.06, in other light up to 0.16; two people: 0.10 to 0.19.
-# Who was out of sight for a while differs by no more than this ...
+# Who comes back differs from before by no more than this ...
 _SAME_LOOK = 0.08
 # ... and who differs by more than this from one frame to the next is somebody else.
 _OTHER_LOOK = 0.30
 _LOST_AFTER = 8
-_LOST_COST = 3.0
 _LOOK_ADAPTS = 0.15
 _FORBIDDEN = 1e6
 _FITS, _MOST_GROWTH = 0.25, 1.4
@@ -101,35 +100,59 @@ def look_of(frame: NDArray, landmarks: NDArray) -> NDArray[np.uint8]:
 def link_faces(sights: Sequence[Sight], shots: Shots) -> list[Track]:
     """Gives every face a track: numbered by first frame, in one frame as the finder reports them."""
     tracks: list[Track] = []
-    threads: list[_Thread] = []
+    in_shot: list[_Thread] = []
     for frame, sight in enumerate(sights):
-        if frame == 0 or shots.shots[frame] != shots.shots[frame - 1]:
-            threads = []
+        if frame > 0 and shots.shots[frame] != shots.shots[frame - 1]:
+            tracks += _joined(in_shot)
+            in_shot = []
         time = int(shots.times[frame])
-        given = _assign(threads, sight, time)
+        given = _assign([thread for thread in in_shot if thread.missed(time) <= _LOST_AFTER], sight, time)
         for number, (face, look) in enumerate(zip(sight.faces, sight.looks, strict=True)):
             thread = given.get(number)
             if thread is None:
-                track = Track(len(tracks) + 1, int(shots.shots[frame]))
-                tracks.append(track)
-                thread = _Thread(track, look.astype(np.float32))
-                threads.append(thread)
+                thread = _Thread(Track(0, int(shots.shots[frame])))
+                in_shot.append(thread)
             thread.add(frame, time, face, look)
+    tracks += _joined(in_shot)
+    for number, track in enumerate(tracks, 1):
+        track.number = number
     return tracks
+
+
+def _joined(threads: Sequence[_Thread]) -> list[Track]:
+    """The tracks of one shot: parts that never show at once and look the same are one person's, most alike first."""
+    looks = [np.median(thread.looks, axis=0) for thread in threads]
+    pairs = []
+    for late, thread in enumerate(threads):
+        for early in range(late):
+            unlike = _unlike(looks[early], looks[late])
+            if unlike <= _SAME_LOOK and not threads[early].track.faces.keys() & thread.track.faces.keys():
+                pairs.append((unlike, early, late))
+    whose = list(range(len(threads)))
+    for _, early, late in sorted(pairs):
+        first, second = sorted((whose[early], whose[late]))
+        faces, more = threads[first].track.faces, threads[second].track.faces
+        if first != second and not faces.keys() & more.keys():
+            faces.update(more)
+            whose = [first if owner == second else owner for owner in whose]
+    return [threads[number].track for number in sorted(set(whose))]
 
 
 class _Thread:
     """What is known of a track while it is followed."""
 
-    def __init__(self, track: Track, look: NDArray[np.float32]) -> None:
+    def __init__(self, track: Track) -> None:
         self.track = track
-        self.look = look
+        self.looks: list[NDArray[np.uint8]] = []
         self.past: list[tuple[int, FoundFace]] = []
+        self._look: NDArray[np.float32] | None = None
 
     def add(self, frame: int, time: int, face: FoundFace, look: NDArray[np.uint8]) -> None:
         self.track.faces[frame] = face
         self.past = [*self.past, (time, face)][-_PAST:]
-        self.look = self.look + _LOOK_ADAPTS * (look.astype(np.float32) - self.look)
+        self.looks.append(look)
+        seen = look.astype(np.float32)
+        self._look = seen if self._look is None else self._look + _LOOK_ADAPTS * (seen - self._look)
 
     def missed(self, time: int) -> int:
         """Frames without this face before `time`."""
@@ -147,10 +170,8 @@ class _Thread:
 
     def cost(self, face: FoundFace, look: NDArray[np.uint8], time: int) -> float:
         """How badly a face fits; _FORBIDDEN where it cannot be this one."""
-        unlike = float(np.abs(self.look - look).mean()) / 255
-        missed = self.missed(time)
-        if missed > _LOST_AFTER:
-            return _LOST_COST + _LOOK_WEIGHT * unlike if unlike <= _SAME_LOOK else _FORBIDDEN
+        assert self._look is not None, "a thread has a face"
+        unlike, missed = _unlike(self._look, look), self.missed(time)
         expected = self.expected(time)
         side = (face.side * self.past[-1][1].side) ** 0.5
         off = _apart(expected, face.landmarks) / side
@@ -200,15 +221,24 @@ def fills(gap: Gap, found: FoundFace, others: Sequence[FoundFace]) -> bool:
 
 
 def runs(track: Track, shots: Shots) -> Iterator[list[int]]:
-    """The frames of a track, divided where it is missing for a frame or more."""
+    """The frames of a track, divided where it is missing for a frame or more, or jumps (an unseen cut)."""
     run: list[int] = []
     for frame in track.frames:
-        if run and shots.times[frame] != shots.times[run[-1]] + 1:
+        if run and (shots.times[frame] != shots.times[run[-1]] + 1 or _jumps(track.faces[run[-1]], track.faces[frame])):
             yield run
             run = []
         run.append(frame)
     if run:
         yield run
+
+
+def _jumps(face: FoundFace, next_one: FoundFace) -> bool:
+    return _apart(face.landmarks, next_one.landmarks) > _REACH * (face.side * next_one.side) ** 0.5
+
+
+def _unlike(look: NDArray, other: NDArray) -> float:
+    """How much two looks differ, in parts of the range of gray."""
+    return float(np.abs(np.asarray(look, np.float32) - other).mean()) / 255
 
 
 def _apart(first: NDArray, second: NDArray) -> float:

@@ -107,9 +107,11 @@ def test_a_cut_ends_every_track() -> None:
     ]
 
 
-def test_a_face_that_jumps_across_the_frame_is_a_new_one() -> None:
+def test_a_jump_is_no_motion() -> None:
+    """As at a cut before the same wall: it is the same person, but nothing may be smoothed across."""
     sights, _ = film(lambda n: (120 if n < 10 else 500, 160, 100), count=20)
-    assert len(link_faces(sights, one_shot(20))) == 2
+    (track,) = link_faces(sights, one_shot(20))
+    assert list(runs(track, one_shot(20))) == [list(range(10)), list(range(10, 20))]
 
 
 def test_gaps_are_asked_for_where_the_face_should_be() -> None:
