@@ -96,6 +96,7 @@ def end(model: SwapModel, store: CheckpointStore, state: TrainingState, progress
     parts = list(model.parts_reset_after_pretraining)
     for part in parts:
         model.reset_part(part)
+    model.count_from_zero()
     progress.say(
         f"Pretraining is over after {state.iteration:,} iterations. The pretrained model is kept: {slot} "
         f"(--restore-backup {int(slot.name)}).\n"

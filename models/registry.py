@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from core.errors import BadOption, BrokenFile, MissingInput
 from core.options import Options, resolve, specs
+from models.base import TRAINING_PARTS
 
 if TYPE_CHECKING:
     from models.base import SwapModel
@@ -64,12 +65,19 @@ def options_class(class_name: str) -> type[Options]:
 
 
 def build_model(
-    class_name: str, values: Mapping[str, Any], *, device: str = "auto", precision: str = "fp32", seed: int = 0
+    class_name: str,
+    values: Mapping[str, Any],
+    *,
+    device: str = "auto",
+    precision: str = "fp32",
+    seed: int = 0,
+    training: bool = True,
 ) -> SwapModel:
     """Builds a model with weights drawn from the seed.
 
     Args:
-        values: its settings by name; what is not there takes its default.
+        values: its settings by name, as a model remembers them; what is not there takes its default.
+        training: False for use alone: nothing is built that only training needs.
 
     Raises:
         BadOption: a class, value, device or precision that does not exist.
@@ -77,33 +85,58 @@ def build_model(
     """
     if class_name not in MODEL_CLASSES:
         raise BadOption(f"A model class is one of {', '.join(MODEL_CLASSES)}. Received: {class_name}.")
+    if unknown := values.keys() - known_values(class_name, values).keys():
+        raise BadOption(f"A {class_name} model has no setting named {', '.join(sorted(unknown))}.")
+    options = resolve(options_class(class_name), {}, saved=values)
     build: Any = model_classes()[class_name]
-    model: SwapModel = build(resolve(options_class(class_name), values), device=device, precision=precision, seed=seed)
+    model: SwapModel = build(options, device=device, precision=precision, seed=seed, training=training)
     return model
+
+
+def read_for_use(saved: SavedModel) -> Checkpoint:
+    """The checkpoint of a trained model, without what only training needs.
+
+    Raises:
+        MissingInput: it was never saved.
+        BadOption: it is still pretraining: it has seen neither of the two people.
+        BrokenFile: it is damaged.
+    """
+    from models.checkpoint import CheckpointStore
+
+    found = CheckpointStore(saved.folder).read(without=TRAINING_PARTS)
+    if found is None:
+        raise MissingInput(
+            f"The model in {saved.folder} was never saved.", f"Train it first: 6) train {saved.class_name}."
+        )
+    if found.state.options.get("pretrain"):
+        raise BadOption(
+            f"The model {saved.name} is still pretraining; it has seen neither of the two people.",
+            f"Go on with 6) train {saved.class_name} and --set pretrain=n first.",
+        )
+    return found
 
 
 def load_model(
     saved: SavedModel, *, device: str = "auto", precision: str = "fp32", found: Checkpoint | None = None
 ) -> tuple[SwapModel, list[str]]:
-    """Builds a trained model for use, without its optimizer.
+    """Builds a trained model for use, without what only training needs.
 
     Args:
-        found: its checkpoint, where that has been read already.
+        found: its checkpoint, where `read_for_use` has read it already.
 
     Returns:
         The model, and what the user should hear about its checkpoint.
 
     Raises:
-        BrokenFile, FaceLoomError: its checkpoint cannot be used; the sentence says how to go on.
+        UserError, BrokenFile: see `read_for_use`.
+        FaceLoomError: the weights do not fit; the sentence says how to go on.
     """
-    from models.checkpoint import CheckpointStore, load_weights
+    from models.checkpoint import load_weights
 
-    found = found or CheckpointStore(saved.folder).read(without=("optimizer",))
-    if found is None:
-        raise MissingInput(f"The model in {saved.folder} was never saved.", "Train it first (step 6).")
+    found = found or read_for_use(saved)
     values = known_values(saved.class_name, found.state.options)
-    model = build_model(saved.class_name, values, device=device, precision=precision)
-    load_weights(model, found, [part for part in model.part_names if part != "optimizer"])
+    model = build_model(saved.class_name, values, device=device, precision=precision, training=False)
+    load_weights(model, found, model.part_names)
     return model, list(found.notes)
 
 

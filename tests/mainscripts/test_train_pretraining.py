@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from core.errors import FaceLoomError
@@ -66,6 +67,7 @@ def test_the_end_keeps_a_backup_resets_and_counts_from_zero(tmp_path: Path) -> N
     model, store, said = Pretrained(seed=1), CheckpointStore(tmp_path / "a_Fake"), Said()
     for part in ("encoder", "decoder_src"):
         model.import_state(part, {name: tensor + 1 for name, tensor in model.export_state()[part].items()})
+    model.import_state("optimizer", {**model.export_state()["optimizer"], "iterations": np.array(9, np.int64)})
     learned = model.export_state()
     state = TrainingState(seed=1, options={"pretrain": True}, batch_number=9, seconds=50.0, rollbacks=2)
     state.history.append({"src_loss": 1.0, "dst_loss": 1.0})
@@ -74,6 +76,7 @@ def test_the_end_keeps_a_backup_resets_and_counts_from_zero(tmp_path: Path) -> N
     after = end(model, store, state, said)
     assert (after.iteration, after.seed, after.batch_number, after.seconds, after.rollbacks) == (0, 1, 0, 0.0, 0)
     assert after.dormant == {"GAN": {}}, "what is switched off is kept all the same"
+    assert model.iteration == 0
     now = model.export_state()
     assert (now["encoder"]["bias"] == learned["encoder"]["bias"]).all()
     assert (now["decoder_src"]["bias"] == 0).all()

@@ -67,6 +67,9 @@ class FakeModel(SwapModel):
     def iteration(self) -> int:
         return int(self._state["optimizer"]["iterations"])
 
+    def count_from_zero(self) -> None:
+        self._state["optimizer"]["iterations"] = np.array(0, np.int64)
+
     def batch_number(self, iteration: int) -> int:
         return iteration - iteration // 3
 

@@ -11,7 +11,7 @@ import pytest
 
 from core.errors import BadOption, MissingInput
 from models.checkpoint import CheckpointStore
-from models.registry import check_name, find_model, list_models, model_folder
+from models.registry import build_model, check_name, find_model, list_models, model_folder, read_for_use
 from tests.models.test_checkpoint import some_parts, some_state
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -100,3 +100,27 @@ def test_listing_models_loads_no_neural_framework(tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_model_for_use_is_read_without_what_only_training_needs(tmp_path: Path) -> None:
+    store = CheckpointStore(model_folder(tmp_path, "a", "SAEHD"))
+    parts = some_parts(1)
+    tensors = next(iter(parts.values()))
+    names = ("encoder", "GAN", "GAN_optimizer", "code_discriminator", "code_discriminator_optimizer", "optimizer")
+    state = some_state(1)
+    state.options = {"pretrain": False}
+    store.save(dict.fromkeys(names, tensors), state)
+    saved = find_model(tmp_path, "SAEHD")
+    assert list(read_for_use(saved).parts) == ["encoder"]
+    state.options = {"pretrain": True}
+    store.save({"encoder": tensors}, state)
+    with pytest.raises(BadOption, match="a is still pretraining") as caught:
+        read_for_use(saved)
+    assert "--set pretrain=n" in caught.value.remedy
+
+
+def test_a_class_without_such_a_setting_is_said_to_have_none() -> None:
+    with pytest.raises(BadOption, match="A Quick96 model has no setting named archi"):
+        build_model("Quick96", {"archi": "df"})
+    with pytest.raises(BadOption, match=r"Received: DFaker\."):
+        build_model("DFaker", {})
