@@ -2,4 +2,4 @@
 rem 5) data_dst faceset extract: The same for the destination, with pictures that show what was found. Written by main.py steps --write.
 setlocal
 set "FACELOOM_SCRIPT=%~nx0"
-"%~dp0faceloom.bat" extract --input-dir {workspace}/data_dst --output-dir {workspace}/data_dst/aligned --max-faces-from-image 0 --output-debug %*
+"%~dp0faceloom.bat" extract --input-dir {workspace}/data_dst --output-dir {workspace}/data_dst/aligned --output-debug --max-faces-from-image 0 %*

@@ -28,6 +28,8 @@ _SRC_FACES, _DST_FACES = _in(_PLACE.data_src_aligned), _in(_PLACE.data_dst_align
 _PRETRAINED = f"{{internal}}/{pretrained_quick96_folder().name}"
 _MERGED, _MERGED_MASK = _in(_PLACE.data_dst_merged), _in(_PLACE.data_dst_merged_mask)
 
+_EXTRACT_DST = f"extract --input-dir {_DST} --output-dir {_DST_FACES} --output-debug"
+
 DROPPED = "<file>"
 """Stands in a step's words for the file that is dropped on its script, or given as the script's first word."""
 
@@ -152,6 +154,12 @@ STEPS: tuple[Step, ...] = (
         (_words(f"extract --input-dir {_SRC} --output-dir {_SRC_FACES}"),),
         "Finds and cuts out the faces of the source. Look through them and delete what is not the person.",
     ),
+    Step(
+        "4",
+        "data_src faceset extract MANUAL",
+        (_words(f"extract --input-dir {_SRC} --output-dir {_SRC_FACES} --detector manual"),),
+        "The same, with faces that you mark: writes the file in which to do so, then cuts out what it says.",
+    ),
     _view("4.1", "data_src view aligned result", _PLACE.data_src_aligned),
     Step(
         "4.2",
@@ -163,8 +171,26 @@ STEPS: tuple[Step, ...] = (
     Step(
         "5",
         "data_dst faceset extract",
-        (_words(f"extract --input-dir {_DST} --output-dir {_DST_FACES} --max-faces-from-image 0 --output-debug"),),
+        (_words(f"{_EXTRACT_DST} --max-faces-from-image 0"),),
         "The same for the destination, with pictures that show what was found.",
+    ),
+    Step(
+        "5",
+        "data_dst faceset extract + manual fix",
+        (_words(f"{_EXTRACT_DST} --max-faces-from-image 0 --manual-fix"),),
+        "The same, then frames without a face are listed for you to mark; the next run cuts out what you marked.",
+    ),
+    Step(
+        "5",
+        "data_dst faceset extract MANUAL",
+        (_words(f"{_EXTRACT_DST} --detector manual"),),
+        "Every face of the destination is marked by you.",
+    ),
+    Step(
+        "5",
+        "data_dst faceset MANUAL RE-EXTRACT DELETED ALIGNED_DEBUG",
+        (_words(f"{_EXTRACT_DST} --detector manual --manual-output-debug-fix"),),
+        "Frames whose picture you deleted from aligned_debug are listed for you to mark, and done again.",
     ),
     _view("5.1", "data_dst view aligned results", _PLACE.data_dst_aligned),
     _view("5.1", "data_dst view aligned_debug results", _PLACE.data_dst_aligned_debug),
