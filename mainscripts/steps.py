@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from core.paths import Workspace, pretrained_quick96_folder
+from core.paths import Workspace, pretrained_quick96_folder, pretraining_faces_folder
 
 _PLACE = Workspace(Path("{workspace}"))
 
@@ -26,6 +26,7 @@ def _in(folder: Path) -> str:
 _SRC, _DST, _MODEL = _in(_PLACE.data_src), _in(_PLACE.data_dst), _in(_PLACE.model)
 _SRC_FACES, _DST_FACES = _in(_PLACE.data_src_aligned), _in(_PLACE.data_dst_aligned)
 _PRETRAINED = f"{{internal}}/{pretrained_quick96_folder().name}"
+_PRETRAINING_FACES = f"{{internal}}/{pretraining_faces_folder().name}"
 _MERGED, _MERGED_MASK = _in(_PLACE.data_dst_merged), _in(_PLACE.data_dst_merged_mask)
 
 _EXTRACT_DST = f"extract --input-dir {_DST} --output-dir {_DST_FACES} --output-debug"
@@ -75,6 +76,19 @@ def _to_video(extension: str, flags: str = "") -> tuple[tuple[str, ...], ...]:
     frames = f"--input-dir {_MERGED} --output-file {_in(_PLACE.result(extension))} --include-audio {flags}"
     masks = f"--input-dir {_MERGED_MASK} --output-file {_in(_PLACE.result_mask(extension))} --lossless"
     return _words(f"{command} {frames}"), _words(f"{command} {masks}")
+
+
+def _train(class_name: str, flags: str, note: str) -> Step:
+    faces = f"--training-data-src-dir {_SRC_FACES} --training-data-dst-dir {_DST_FACES}"
+    command = f"train {faces} {flags} --model-dir {_MODEL} --model {class_name}"
+    return Step("6", f"train {class_name}", (_words(command),), f"{note} until you stop it (Enter, or Ctrl-C).")
+
+
+def _merge(class_name: str) -> Step:
+    folders = f"--input-dir {_DST} --output-dir {_MERGED} --output-mask-dir {_MERGED_MASK} --aligned-dir {_DST_FACES}"
+    command = f"merge {folders} --model-dir {_MODEL} --model {class_name}"
+    note = f"Puts the face that a {class_name} model learned onto every destination frame."
+    return Step("7", f"merge {class_name}", (_words(command),), note)
 
 
 def _view(number: str, title: str, folder: Path) -> Step:
@@ -201,28 +215,12 @@ STEPS: tuple[Step, ...] = (
         "The same for the destination.",
     ),
     *_services("5.2", "dst", _DST_FACES),
-    Step(
-        "6",
-        "train Quick96",
-        (
-            _words(
-                f"train --training-data-src-dir {_SRC_FACES} --training-data-dst-dir {_DST_FACES}"
-                f" --pretrained-model-dir {_PRETRAINED} --model-dir {_MODEL} --model Quick96"
-            ),
-        ),
-        "Trains the small, fast model until you stop it (Enter, or Ctrl-C).",
+    _train("Quick96", f"--pretrained-model-dir {_PRETRAINED}", "Trains the small, fast model"),
+    _train(
+        "SAEHD", f"--pretraining-data-dir {_PRETRAINING_FACES}", "Trains the full model, with a setting for everything,"
     ),
-    Step(
-        "7",
-        "merge Quick96",
-        (
-            _words(
-                f"merge --input-dir {_DST} --output-dir {_MERGED} --output-mask-dir {_MERGED_MASK}"
-                f" --aligned-dir {_DST_FACES} --model-dir {_MODEL} --model Quick96"
-            ),
-        ),
-        "Puts the learned face onto every destination frame.",
-    ),
+    _merge("Quick96"),
+    _merge("SAEHD"),
     Step("8", "merged to avi", _to_video(".avi"), "Makes result.avi and result_mask.avi."),
     Step("8", "merged to mov lossless", _to_video(".mov", "--lossless"), "Makes result.mov and result_mask.mov."),
     Step("8", "merged to mp4", _to_video(".mp4"), "Makes result.mp4 and result_mask.mp4."),

@@ -20,7 +20,7 @@ from mainscripts.answers import recall
 from mainscripts.train_memory import train_within_memory
 from mainscripts.train_models import saved_state
 from mainscripts.train_options import TrainOptions, check_flags, history_iterations, training_settings
-from mainscripts.train_previews import KEPT_AS, preview_pages, read_choice, show_samples
+from mainscripts.train_previews import KEPT_AS, Choice, preview_pages, read_choice, show_samples
 from mainscripts.train_questions import given_values, remembered_key, require_kept, settle_values
 from mainscripts.train_summary import box, closing_words, setting_rows, spoken, write_summary
 from models.registry import build_model
@@ -63,23 +63,31 @@ def run(workspace: Workspace, options: TrainOptions, progress: Progress) -> Outc
     if options.debug:
         seed = _settled_seed(options, None)
         return show_samples(_build(options, values, seed), *sides, seed, folder, progress)
+    chosen = options.choose_preview_faces
+    preview_faces = None if chosen is None else read_choice(chosen, sides)
     with lock_model(folder):
         store = CheckpointStore(folder)
 
         def session(options: TrainOptions, values: Mapping[str, Any]) -> TrainingReport:
-            return _session(options, values, store, sides, progress)
+            return _session(options, values, preview_faces, store, sides, progress)
 
         return train_within_memory(session, options, values, progress)
 
 
 def _session(
-    options: TrainOptions, values: Mapping[str, Any], store: CheckpointStore, sides: Sides, progress: Progress
+    options: TrainOptions,
+    values: Mapping[str, Any],
+    preview_faces: Choice | None,
+    store: CheckpointStore,
+    sides: Sides,
+    progress: Progress,
 ) -> TrainingReport:
     """From the last save to the end of the training."""
     found = store.read(backup=options.restore_backup)
     progress.say("Loading the neural framework and building the networks ...")
     model, state = _start(options, values, store, found, progress)
-    _settle_preview_faces(options, state, found, sides)
+    if preview_faces is not None:
+        state.options[KEPT_AS] = preview_faces
     text = _summary(store.folder, options, values, model, state, sides)
     write_summary(store.folder, text)
     progress.say(text)
@@ -109,10 +117,11 @@ def _start(
         pretrained_folder=options.pretrained_model_dir,
         say=progress.say,
     )
+    state.options = {**saved, **values}  # also what another version of the program knows
     pretraining_over = pretraining.is_over(saved, values)
     if pretraining_over:
         state = pretraining.end(model, store, state, progress)
-    state.options = {**saved, **values}  # also what another version of the program knows
+        state.options.pop(KEPT_AS, None)
     if found is not None and found.missing:
         _keep_what_was_taken_out(store, progress)
     left = options.reset or options.restore_backup is not None or (found is not None and found.missing)
@@ -235,14 +244,6 @@ def _name_problems(problems: Sequence[tuple[Path, str]], progress: Progress) -> 
         progress.say(f"  left out: {path.name}: {reason}")
     if len(problems) > _NAMED:
         progress.say(f"  left out: {len(problems) - _NAMED} more.")
-
-
-def _settle_preview_faces(options: TrainOptions, state: TrainingState, found: Checkpoint | None, sides: Sides) -> None:
-    """Which faces the previews show: as chosen now, else as before; after pretraining afresh."""
-    if options.choose_preview_faces is not None:
-        state.options[KEPT_AS] = read_choice(options.choose_preview_faces, sides)
-    elif found is not None and pretraining.is_over(found.state.options, state.options):
-        state.options.pop(KEPT_AS, None)
 
 
 # ------------------------------------------------------------------------------------------------------ what it tells

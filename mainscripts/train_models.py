@@ -16,14 +16,12 @@ from core.errors import BadOption, BrokenFile, FaceLoomError
 from core.files import explain_os_error, move_to_trash, replace_patiently, sync_folder
 from core.options import REQUIRED, Asker, OptionSpec, specs
 from core.paths import Workspace
-from mainscripts.train_options import FIRST_NAME, TrainOptions, model_menu
+from mainscripts.train_options import DELETE, FIRST_NAME, RENAME, TrainOptions, check_new_name, model_menu
 from models.model_lock import lock_model
 from models.registry import SavedModel, describe, find_model, list_models, model_folder
 
 if TYPE_CHECKING:
     from models.checkpoint_files import TrainingState
-
-RENAME, DELETE = "r", "d"
 
 
 def saved_state(folder: Path, backup: int | None = None) -> TrainingState | None:
@@ -49,7 +47,7 @@ def rename_model(saved: SavedModel, name: str) -> Path:
         BadOption: the name cannot be one, or another model of the class has it.
         FaceLoomError: the model is being trained, or the disk refuses.
     """
-    target = model_folder(saved.folder.parent, name, saved.class_name)
+    target = model_folder(saved.folder.parent, check_new_name(name), saved.class_name)
     same = target.exists() and target.samefile(saved.folder)  # another spelling on a disk that knows no case
     if target.exists() and not same:
         raise BadOption(f"There is a {saved.class_name} model of that name. Received: {name}.", "Take another name.")
@@ -80,14 +78,14 @@ def choose_model(workspace: Workspace, options: TrainOptions, asker: Asker, say:
     spec = next(s for s in specs(TrainOptions) if s.name == "model_name")
     while True:
         rows = model_menu(replace(options, model_dir=folder))
+        label = f"Model: a number, the name of a new one, {RENAME} to rename one, {DELETE} to delete one"
         if not rows:
             say(f"There is no {options.model} model yet.")
-            return str(asker.ask(replace(spec, label="Name of the new model"), FIRST_NAME))
-        label = f"Model: a number, the name of a new one, {RENAME} to rename one, {DELETE} to delete one"
-        answer = str(asker.ask(replace(spec, label=label, rows=rows), rows[0][0]))
-        if answer.casefold() not in (RENAME, DELETE):
-            return answer
+            label = "Name of the new model"
+        answer = str(asker.ask(replace(spec, label=label, rows=rows), rows[0][0] if rows else FIRST_NAME))
         try:
+            if not rows or answer.casefold() not in (RENAME, DELETE):
+                return check_new_name(answer)
             (_ask_rename if answer.casefold() == RENAME else _ask_delete)(workspace, folder, options.model, asker, say)
         except FaceLoomError as problem:
             say(str(problem))

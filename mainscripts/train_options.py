@@ -16,13 +16,26 @@ from core.errors import BadOption
 from core.options import Options, option
 from core.paths import Workspace
 from mainscripts.train_memory import HALVE, STOP
-from models.registry import MODEL_CLASSES, describe, list_models, model_folder
+from models.registry import MODEL_CLASSES, check_name, describe, list_models, model_folder
 
 if TYPE_CHECKING:
     from models.schedule import TrainingSettings
 
 FIRST_NAME = "new"
 """The name offered for the first model."""
+
+RENAME, DELETE = "r", "d"
+"""What these mean in the menu of models; so no model is called that."""
+
+
+def check_new_name(name: str) -> str:
+    """A name that a model can have and the menu can tell from its own words. Raises BadOption."""
+    if check_name(name).casefold() in (RENAME, DELETE):
+        raise BadOption(
+            f"{RENAME} and {DELETE} mean rename and delete in the menu of models. Received: {name}.",
+            "Take a longer name.",
+        )
+    return name
 
 
 def model_menu(settled: Any) -> list[tuple[str, str]]:
@@ -180,7 +193,8 @@ class TrainOptions(Options):
 
     def chosen_folder(self, workspace: Workspace) -> Path:
         """The model's folder."""
-        return model_folder(self.models_folder(workspace), self.chosen_name(workspace), self.model)
+        name = check_new_name(self.chosen_name(workspace))
+        return model_folder(self.models_folder(workspace), name, self.model)
 
 
 def parse_duration(text: str, flag: str) -> float:

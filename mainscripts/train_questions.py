@@ -105,6 +105,9 @@ def _ask_settings(options: TrainOptions, workspace: Workspace, asker: Asker) -> 
     options = dataclasses.replace(options, model_values=values, model_values_to_repeat=frozenset(repeat))
     if settled.get("write_preview_history") and not before.get("write_preview_history"):
         spec = next(s for s in specs(TrainOptions) if s.name == "choose_preview_faces")
+        spec = dataclasses.replace(
+            spec, label="Faces of the preview history: empty for the usual ones, random, or names"
+        )
         if options.choose_preview_faces is None:
             options = dataclasses.replace(options, choose_preview_faces=asker.ask(spec, None))
     return options

@@ -161,6 +161,7 @@ def _models(folder: Path) -> list[ModelState]:
 def next_step(state: WorkspaceState) -> str:
     """The script to run next, by name, or what else is missing."""
     src, dst = state.src, state.dst
+    class_name = state.models[0].name.rpartition("_")[2] if state.models else ""
     todo = (
         (src.video or src.frames or src.faces, "Put the source video into the workspace as data_src.mp4"),
         (dst.video or dst.frames, "Put the destination video into the workspace as data_dst.mp4"),
@@ -169,7 +170,7 @@ def next_step(state: WorkspaceState) -> str:
         (src.faces, "4) data_src faceset extract"),
         (dst.faces, "5) data_dst faceset extract"),
         (state.models, "6) train Quick96"),
-        (state.merged and not state.not_merged, "7) merge Quick96"),
+        (state.merged and not state.not_merged, f"7) merge {class_name}"),
         (state.results, "8) merged to mp4"),
     )
     return next((step for done, step in todo if not done), "Nothing is missing: watch " + ", ".join(state.results))

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from core.paths import Workspace, pretrained_quick96_folder
+from core.paths import Workspace, pretrained_quick96_folder, pretraining_faces_folder
 from mainscripts.cli import parse, split_commands
 from mainscripts.generated import outdated
 from mainscripts.steps import DROPPED, STEPS, Step, bat_script, scripts
@@ -84,7 +84,9 @@ def test_names_are_those_users_know() -> None:
         "5.2) data_dst util faceset unpack.bat",
         "5.2) data_dst util recover original filename.bat",
         "6) train Quick96.bat",
+        "6) train SAEHD.bat",
         "7) merge Quick96.bat",
+        "7) merge SAEHD.bat",
         "8) merged to avi.bat",
         "8) merged to mov lossless.bat",
         "8) merged to mp4 lossless.bat",
@@ -109,7 +111,7 @@ def test_the_words_of_every_step_are_understood(step: Step, tmp_path: Path) -> N
         paths = [value for value in call.given.values() if isinstance(value, Path)]
         inside = [p for p in paths if p.is_relative_to(workspace.root)]
         elsewhere = {p for p in paths if p not in inside}
-        assert elsewhere <= {Path.cwd() / "film.mp4", pretrained_quick96_folder()}
+        assert elsewhere <= {Path.cwd() / "film.mp4", pretrained_quick96_folder(), pretraining_faces_folder()}
         assert inside or not [word for word in words if "{workspace}" in word]
 
 

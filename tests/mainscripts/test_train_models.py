@@ -49,6 +49,10 @@ def test_the_first_model_gets_a_name(tmp_path: Path) -> None:
     name, person = choose(tmp_path / "model", "")
     assert name == "new"
     assert person.said[0] == "There is no Quick96 model yet."
+    name, person = choose(tmp_path / "model", "R", "a/b", "mine")
+    assert name == "mine"
+    assert any("mean rename and delete in the menu" in line for line in person.said)
+    assert any("cannot hold /" in line for line in person.said)
 
 
 def test_rename_and_go_on(models: Path) -> None:
@@ -95,6 +99,8 @@ def test_a_model_in_training_is_left_alone(models: Path) -> None:
 def test_a_name_that_cannot_be_one(models: Path) -> None:
     with pytest.raises(BadOption, match="cannot hold /"):
         rename_model(find_model(models, "Quick96"), "a/b")
+    with pytest.raises(BadOption, match="mean rename and delete"):
+        rename_model(find_model(models, "Quick96"), "d")
 
 
 def test_the_state_of_a_damaged_checkpoint_is_that_of_the_one_before(models: Path) -> None:

@@ -135,7 +135,7 @@ def test_the_preview_history_asks_for_its_faces(tmp_path: Path, monkeypatch: pyt
     person = Person("", "y", "", "", "", "", "random")
     given = train_options(tmp_path / "model", edit_options=True, silent_start=True)
     options = settle_further(given, talk(tmp_path, person))
-    assert person.labels[-1] == "Patch" or person.labels[-1] == "Faces of the previews"
+    assert person.labels[-1] == "Faces of the preview history: empty for the usual ones, random, or names"
     assert options.choose_preview_faces == "random"
 
 

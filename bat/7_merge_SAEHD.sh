@@ -1,0 +1,3 @@
+#!/bin/sh
+# 7) merge SAEHD: Puts the face that a SAEHD model learned onto every destination frame. Written by `main.py steps --write`.
+exec sh "$(dirname -- "$0")/faceloom.sh" merge --input-dir '{workspace}/data_dst' --output-dir '{workspace}/data_dst/merged' --output-mask-dir '{workspace}/data_dst/merged_mask' --aligned-dir '{workspace}/data_dst/aligned' --model-dir '{workspace}/model' --model SAEHD "$@"
