@@ -22,7 +22,7 @@ from core.errors import BrokenFile, MissingInput, ToolFailed
 from core.files import list_images, natural_sorted
 from core.images import decode_image, read_image, to_uint8, write_image
 from core.options import REQUIRED, Options, option
-from core.paths import Workspace, sibling
+from core.paths import Workspace
 from core.progress import Progress
 from samplelib.faceset import face_places
 
@@ -58,7 +58,6 @@ def run(workspace: Workspace, options: ViewOptions, progress: Progress) -> ViewR
         MissingInput: there is no such folder, or no picture in it.
         ToolFailed: the viewer could not be started.
     """
-    del workspace
     folder = options.input_dir
     count = len(list_images(folder))
     packed = not count
@@ -69,10 +68,19 @@ def run(workspace: Workspace, options: ViewOptions, progress: Progress) -> ViewR
         progress.say(f"Opening {folder} ({count} pictures).")
         _start(viewer)
         return ViewReport(viewer)
-    sheet = options.contact_sheet or sibling(folder.absolute(), "contact_sheet").with_suffix(".png")
+    sheet = options.contact_sheet or default_sheet(workspace, folder)
     shown, total = write_contact_sheet(folder, sheet, progress)
     progress.say(f"{shown} of {total} pictures are shown in {sheet}.")
     return ViewReport(sheet=sheet)
+
+
+def default_sheet(workspace: Workspace, folder: Path) -> Path:
+    """Where the sheet of a folder goes: beside the videos, never beside the folder, where frames may lie."""
+    folder = folder.absolute()
+    names = [name for name in (folder.parent.name, folder.name) if name]
+    if folder.parent == workspace.root.absolute():
+        names = [folder.name]
+    return workspace.root / f"{'_'.join([*names, 'contact_sheet'])}.png"
 
 
 def find_viewer(folder: Path) -> tuple[str, ...]:

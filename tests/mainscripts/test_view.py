@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from core.errors import MissingInput, ToolFailed
+from core.files import list_images
 from core.images import read_image, write_image
 from core.paths import Workspace
 from core.progress import SILENT
@@ -46,6 +47,16 @@ def test_without_a_screen_a_sheet_is_written(odd_folder: Path) -> None:
     middles = [[sheet[4 + row * 146 + 64, 4 + column * 132 + 64].tolist() for column in range(3)] for row in range(2)]
     assert middles == [[[255, 0, 0], [0, 255, 0], [0, 0, 255]], [[255, 255, 255], [0, 255, 255], [32, 32, 32]]]
     assert sheet[4 + 20, 4 + 64].tolist() == [32, 32, 32]
+
+
+def test_a_sheet_never_lies_among_frames(odd_folder: Path) -> None:
+    """Faces lie in the folder of their frames; a sheet beside them would be taken for a frame."""
+    workspace = Workspace(odd_folder)
+    write_image(workspace.data_dst_aligned / "1.png", np.zeros((8, 8, 3), np.uint8))
+    report = view.run(workspace, ViewOptions.of(input_dir=workspace.data_dst_aligned), SILENT)
+    assert report.sheet == odd_folder / "data_dst_aligned_contact_sheet.png"
+    assert report.sheet.is_file()
+    assert list_images(workspace.data_dst) == []
 
 
 def test_many_pictures_are_spread_over_the_folder(tmp_path: Path) -> None:
