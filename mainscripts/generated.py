@@ -4,7 +4,7 @@
     main.py steps --write   writes bat/ and the generated parts of README.md anew
     main.py steps --check   fails when any of them differs from what would be written
 
-A generated part of README stands between `<!-- generated: steps -->` (or `options`) and `<!-- end -->`.
+A generated part of README stands between `<!-- generated: steps -->` (or `options`, `models`) and `<!-- end -->`.
 """
 
 from __future__ import annotations
@@ -113,6 +113,20 @@ def options_tables() -> str:
     return "\n\n".join(parts)
 
 
+def settings_tables() -> str:
+    """README's chapter of the models' settings: one table per class."""
+    from models.registry import MODEL_CLASSES, options_class
+
+    parts = []
+    for class_name in MODEL_CLASSES:
+        rows = [f"#### {class_name}", "", "| setting | what | accepts | default |", "|---|---|---|---|"]
+        for spec in specs(options_class(class_name)):
+            stays = " *Stays as it is once the model is made.*" if spec.fixed else ""
+            rows.append(_cells(f"`{spec.name}`", f"{_told(spec)}{stays}", _accepts(spec), default_text(spec)))
+        parts.append("\n".join(rows))
+    return "\n\n".join(parts)
+
+
 def _every_command() -> str:
     rows = ["#### every command", "", "| flag | what |", "|---|---|"]
     for flag, how, told in FLAGS_OF_EVERY_COMMAND:
@@ -123,12 +137,21 @@ def _every_command() -> str:
 
 def _row(spec: OptionSpec) -> str:
     flag = f"`--{spec.flag}`" + (f", `--no-{spec.flag}`" if spec.kind is bool else "")
+    return _cells(flag, _told(spec), _accepts(spec), default_text(spec))
+
+
+def _accepts(spec: OptionSpec) -> str:
     kinds = {int: "a whole number", float: "a number", str: "text", Path: "a path", bool: "y/n"}
-    accepts = spec.range_text or kinds.get(spec.kind, "a number or fraction")
-    what = f"{spec.label.rstrip('.?')}. {spec.help}".strip().replace("<", "&lt;")
-    cells = (flag, what, accepts, default_text(spec))
+    return spec.range_text or kinds.get(spec.kind, "a number or fraction")
+
+
+def _told(spec: OptionSpec) -> str:
+    return f"{spec.label.rstrip('.?')}. {spec.help}".strip().replace("<", "&lt;")
+
+
+def _cells(*cells: str) -> str:
     return "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |"
 
 
-BLOCKS: Mapping[str, Callable[[], str]] = {"steps": steps_table, "options": options_tables}
+BLOCKS: Mapping[str, Callable[[], str]] = {"steps": steps_table, "options": options_tables, "models": settings_tables}
 """The generated parts of README.md."""

@@ -61,6 +61,8 @@ def closing_words(report: TrainingReport, store: CheckpointStore) -> str:
             f"{1000 * seconds / report.session_iterations:.0f} ms each; "
             f"{waited:.1f} s ({waited / max(seconds, 1e-9):.0%}) of it waiting for samples."
         )
+    elif report.iteration:
+        lines.append("Nothing was left to do. To train on, set another target: --target-iteration 0 means none.")
     lines.append(f"Saved in {store.current}." if store.current.exists() else "Nothing was saved.")
     return "\n".join(lines)
 

@@ -8,12 +8,14 @@ from pathlib import Path
 import pytest
 
 from core.errors import BrokenFile, FaceLoomError
+from core.options import specs
 from core.paths import Workspace
 from core.progress import SILENT
 from mainscripts import generated
 from mainscripts.commands import COMMANDS
-from mainscripts.generated import StepsOptions, fill_blocks, options_tables, outdated, run
+from mainscripts.generated import StepsOptions, fill_blocks, options_tables, outdated, run, settings_tables
 from mainscripts.steps import scripts
+from models.registry import MODEL_CLASSES, options_class
 
 WORKSPACE = Workspace(Path("unused"))
 
@@ -80,3 +82,16 @@ def test_the_tables_hold_every_command() -> None:
         assert f"#### `{command.words}`\n\n{command.summary}" in tables
     for flag in ("--workspace DIR", "--defaults", "--yes", "--progress bar/json/none"):
         assert f"| `{flag}` |" in tables
+
+
+def test_the_settings_of_every_class_are_there() -> None:
+    text = settings_tables()
+    for class_name in MODEL_CLASSES:
+        assert f"#### {class_name}" in text
+        for spec in specs(options_class(class_name)):
+            (row,) = [
+                line
+                for line in text.split(f"#### {class_name}")[1].split("####")[0].splitlines()
+                if f"| `{spec.name}` |" in line
+            ]
+            assert ("Stays as it is" in row) is spec.fixed

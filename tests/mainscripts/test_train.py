@@ -470,3 +470,12 @@ def test_progress_as_json(
     lines = capsys.readouterr().out.splitlines()
     assert lines
     assert all("event" in json.loads(line) for line in lines)
+
+
+def test_a_target_that_is_reached_says_how_to_train_on(
+    faces: Path, tmp_path: Path, built: list[dict[str, Any]]
+) -> None:
+    train(faces, tmp_path / "model")
+    said = Said()
+    assert train(faces, tmp_path / "model", said).session_iterations == 0
+    assert "To train on, set another target: --target-iteration 0 means none." in said.all
