@@ -25,6 +25,7 @@ from samplelib.faceset import open_faceset
 from samplelib.sample import FacePlace, Sample, open_sample
 
 _TOGETHER = 32
+_FARTHEST_NOTE = 1e6
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,6 +62,12 @@ class Faces:
     def frame_to_face(self) -> NDArray[np.float64]:
         """(N, 2, 3)."""
         return np.stack([sample.metadata.frame_to_face for sample in self.samples])
+
+    def told(self, key: str) -> NDArray[np.float64]:
+        """What the extraction noted of each face under this key of its "finding" (facelib/extraction.py): (N,), NaN
+        where it noted nothing."""
+        notes = [sample.metadata.extra.get("finding") for sample in self.samples]
+        return np.array([_number(note.get(key)) if isinstance(note, dict) else np.nan for note in notes], np.float64)
 
     @cached_property
     def covered_pixels(self) -> NDArray[np.float64]:
@@ -138,6 +145,10 @@ class Judged:
         if self.label == "dst":
             return "Keep them: a frame without its face keeps the old one in the result."
         return "Put them away where there are enough better ones: training is better off without them."
+
+
+def _number(value: object) -> float:
+    return float(value) if isinstance(value, int | float) and abs(value) < _FARTHEST_NOTE else np.nan
 
 
 def gather_faces(folder: Path, groups: Sequence[str], progress: Progress) -> Faces:

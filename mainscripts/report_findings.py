@@ -26,6 +26,10 @@ _SPREAD_OF_MAD = 1.4826
 _JUMP = 0.08
 """Of the side of the face's box. The same faces, frame by frame: 0.03 at most."""
 _UPSIDE = 75.0
+_SURE_PRESENCE = 12.0
+"""Logits of the landmark network. 600 faces of the shared clips: 15.6 to 25; what is no face mostly stays below 10."""
+_SURE_SCORE = 0.6
+"""Of the detector. The same faces: 0.88 to 0.93."""
 _NEAR_DEGREES = 10.0
 _ENOUGH_NEAR = 5
 GAP_STEP = 20
@@ -114,14 +118,21 @@ def _apart(first: NDArray, second: NDArray) -> float:
     return float(np.sqrt(((first - second) ** 2).sum(axis=1).mean()))
 
 
-def find_doubts(misfit: NDArray, jump: NDArray, frame_to_face: NDArray) -> list[Doubt]:
-    """Faces whose landmarks may be wrong, the most doubtful first. frame_to_face: (N, 2, 3)."""
+def find_doubts(
+    misfit: NDArray, jump: NDArray, frame_to_face: NDArray, presence: NDArray, score: NDArray, gap: NDArray
+) -> list[Doubt]:
+    """Faces whose landmarks may be wrong, the most doubtful first.
+
+    frame_to_face: (N, 2, 3). presence, score: (N,), what the networks said. gap: (N,), above 0 where the detector
+    missed the face and it was found between the frames around it. NaN: nothing is known.
+    """
     middle = float(np.median(misfit))
     spread = _SPREAD_OF_MAD * float(np.median(np.abs(misfit - middle)))
     limit = max(_UNLIKELY_MISFIT, middle + _UNLIKELY_SPREADS * spread)
     turned = np.abs(np.degrees(np.arctan2(frame_to_face[:, 1, 0], frame_to_face[:, 0, 0])))
+    unsure, low, missed = presence < _SURE_PRESENCE, score < _SURE_SCORE, gap > 0
     doubts = []
-    for row in np.flatnonzero((misfit > limit) | (jump > _JUMP) | (turned > _UPSIDE)).tolist():
+    for row in np.flatnonzero((misfit > limit) | (jump > _JUMP) | (turned > _UPSIDE) | unsure | low | missed).tolist():
         reasons, weights = [], []
         if misfit[row] > limit:
             reasons.append("its landmarks do not form a usual face")
@@ -132,6 +143,15 @@ def find_doubts(misfit: NDArray, jump: NDArray, frame_to_face: NDArray) -> list[
         if turned[row] > _UPSIDE:
             reasons.append(f"it lies turned by {turned[row]:.0f}° in its frame")
             weights.append(float(turned[row] / _UPSIDE))
+        if unsure[row]:
+            reasons.append(f"the landmark network doubts it ({presence[row]:.1f}; clear faces have 15 and more)")
+            weights.append(1 + (_SURE_PRESENCE - float(presence[row])) / _SURE_PRESENCE)
+        if low[row]:
+            reasons.append(f"the detector was {100 * score[row]:.0f} % sure of it")
+            weights.append(_SURE_SCORE / max(float(score[row]), 0.01))
+        if missed[row]:
+            reasons.append("the detector missed it; it was found between the frames around it")
+            weights.append(1.0)
         doubts.append(Doubt(row, "; ".join(reasons), max(weights)))
     return sorted(doubts, key=lambda doubt: (-doubt.weight, doubt.row))
 

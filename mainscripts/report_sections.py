@@ -58,7 +58,7 @@ def doubtful(judged: Judged) -> Section:
     own = judged.own
     misfit = misfits(own.table.column(RECORD, "landmarks"))
     jump = jumps(own.table.frame_names, own.frame_landmarks, own.table.column(RECORD, "frame_bbox"))
-    doubts = find_doubts(misfit, jump, own.frame_to_face)
+    doubts = find_doubts(misfit, jump, own.frame_to_face, own.told("presence"), own.told("score"), own.told("gap"))
     if doubts:
         finding = Finding(
             "act",
@@ -66,7 +66,9 @@ def doubtful(judged: Judged) -> Section:
             f"Look at the green points. {judged.correction}",
         )
     else:
-        finding = Finding("good", "Every face looks well aligned: landmarks fit a head, and none jumps for a frame.")
+        sure = "" if np.isnan(own.told("score")).all() else ", the networks are sure of each"
+        told = f"Every face looks well aligned: landmarks fit a head{sure}, and none jumps for a frame."
+        finding = Finding("good", told)
     pictures = [face_picture(own, d.row, d.reason, with_landmarks=True) for d in doubts[:SHOWN]]
     return Section(
         "doubtful",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 
 from core.images import write_image
 from core.progress import SILENT
+from facelib.metadata import read_face, write_face
 from mainscripts import report_faces
 from mainscripts.extract_journal import FaceEntry, Fingerprint, FrameEntry, Journal
 from mainscripts.report_faces import gather_faces, gather_frames
@@ -62,6 +64,17 @@ def test_a_folder_that_cannot_be_written_is_measured_all_the_same(
     np.testing.assert_array_equal(
         unwritten.table.column(THUMBNAIL, "pixels"), written.table.column(THUMBNAIL, "pixels")
     )
+
+
+def test_what_the_extraction_noted_is_read_with_care(tmp_path: Path) -> None:
+    """A record may hold anything under a key of ours."""
+    notes = [{"score": 0.5, "gap": True}, {"score": "high"}, [7], {"score": 10**400}, None]
+    for path, note in zip(write_painted_faceset(tmp_path, len(notes), 64), notes, strict=True):
+        jpeg, record = read_face(path)
+        write_face(path, jpeg, replace(record, extra={} if note is None else {"finding": note}))
+    faces = gather_faces(tmp_path, (), SILENT)
+    np.testing.assert_array_equal(faces.told("score"), [0.5, *[np.nan] * 4])
+    np.testing.assert_array_equal(faces.told("gap"), [1, *[np.nan] * 4])
 
 
 def test_what_a_picture_covers_in_its_frame(folder: Path) -> None:

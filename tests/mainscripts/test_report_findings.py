@@ -74,13 +74,27 @@ def test_frames_that_do_not_follow_each_other_are_not_compared() -> None:
 def test_doubts_come_worst_first_and_say_why() -> None:
     upside = np.array([[-1.0, 0, 0], [0, -1.0, 0]])
     doubts = find_doubts(
-        np.array([3.0, 30.0, 3.0, 3.0]), np.array([0, 0, 0.1, 0]), np.stack([UPRIGHT, UPRIGHT, UPRIGHT, upside])
+        np.array([3.0, 30.0, 3.0, 3.0]),
+        np.array([0, 0, 0.1, 0]),
+        np.stack([UPRIGHT, UPRIGHT, UPRIGHT, upside]),
+        *[np.full(4, np.nan)] * 3,
     )
     assert [doubt.row for doubt in doubts] == [1, 3, 2]
     assert "usual face" in doubts[0].reason
     assert "180°" in doubts[1].reason
     assert "10 %" in doubts[2].reason
-    assert find_doubts(np.full(5, 6.0), np.zeros(5), np.stack([UPRIGHT] * 5)) == []
+    nothing_told = [np.full(5, np.nan)] * 3
+    assert find_doubts(np.full(5, 6.0), np.zeros(5), np.stack([UPRIGHT] * 5), *nothing_told) == []
+
+
+def test_what_the_networks_doubted_is_doubtful() -> None:
+    presence = np.array([20.0, 3.0, np.nan, 18.0, 9.0])
+    score = np.array([0.9, 0.9, 0.25, np.nan, 0.9])
+    gap = np.array([np.nan, np.nan, np.nan, 1.0, np.nan])
+    doubts = find_doubts(np.full(5, 6.0), np.zeros(5), np.stack([UPRIGHT] * 5), presence, score, gap)
+    assert [doubt.row for doubt in doubts] == [2, 1, 4, 3]
+    reasons = ["25 % sure", "doubts it (3.0", "doubts it (9.0", "missed it"]
+    assert all(words in doubt.reason for words, doubt in zip(reasons, doubts, strict=True))
 
 
 def test_a_gap_counts_both_sides() -> None:

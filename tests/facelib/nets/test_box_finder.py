@@ -191,6 +191,65 @@ def test_boxes_by_the_mesh_are_upright(turns: int) -> None:
     np.testing.assert_allclose(one.box.bbox, FoundFace.from_landmarks(upright, 0.7).bbox, atol=1e-2)
 
 
+class _NearDetector(PlayedDetector):
+    """Sees a face in crops where one is expected, or none."""
+
+    def __init__(self, box: FaceBox | None) -> None:
+        super().__init__({})
+        self.box = box
+
+    def near(self, crop: np.ndarray, expected: np.ndarray) -> FaceBox | None:
+        assert crop.shape == (256, 256, 3)
+        np.testing.assert_allclose(expected, transform_points(FACE, frame_to_face(FACE, FaceType.FULL, 256)), atol=1e-3)
+        return self.box
+
+
+def test_a_face_is_looked_for_where_it_is_expected() -> None:
+    """The landmark network measures the upright crop; its answer comes back in frame pixels, scored by the detector."""
+    moved = FACE + np.array([3, -2])
+    seen = transform_points(moved.astype(np.float64), frame_to_face(FACE, FaceType.FULL, 256))
+    box = FaceBox(np.array([20.0, 20, 236, 236]), 0.66)
+    near = finder(_NearDetector(box), PlayedLandmarks([], seen), accurate=True).find_near(frame(), FACE)
+    assert near is not None
+    np.testing.assert_allclose(near.landmarks, moved, atol=1e-3)
+    assert near.score == 0.66
+    assert finder(_NearDetector(None), PlayedLandmarks([], seen), accurate=True).find_near(frame(), FACE) is None
+    assert finder(_NearDetector(box), PlayedLandmarks([None])).find_near(frame(), FACE) is None
+    far_out = seen + 1e4
+    assert finder(_NearDetector(box), PlayedLandmarks([], far_out), accurate=True).find_near(frame(), FACE) is None
+
+
+def test_of_several_boxes_the_one_where_the_face_is_expected_counts() -> None:
+    class Several(_PlayedS3FD):
+        def detect(self, pictures: Sequence[np.ndarray]) -> list[list[FaceBox]]:
+            return [[FaceBox(BOX + 200, 0.9), FaceBox(BOX, 0.7)][: int(p[0, 0, 0])] for p in pictures]
+
+    detector = S3FDDetector(Several(), "abc")  # type: ignore[arg-type]
+    assert detector.near(frame(0), FACE) is None
+    near = detector.near(frame(2), FACE)
+    assert near is not None
+    assert near.score == 0.7
+
+
+def test_the_mesh_looks_where_a_face_is_expected_if_it_can() -> None:
+    class Blind:
+        identity = "mesh"
+
+        def find(self, frame: np.ndarray) -> list[FoundFace]:
+            return []
+
+    class Sees(Blind):
+        def find_near(self, frame: np.ndarray, landmarks: np.ndarray) -> FoundFace | None:
+            return FoundFace.from_landmarks(landmarks + 1, 0.8) if frame[0, 0, 0] else None
+
+    assert MeshDetector(Blind()).near(frame(1), FACE) is None
+    assert MeshDetector(Sees()).near(frame(0), FACE) is None
+    near = MeshDetector(Sees()).near(frame(1), FACE)
+    assert near is not None
+    assert near.score == 0.8
+    np.testing.assert_allclose(near.bbox, FoundFace.from_landmarks(FACE + 1, 1).bbox, atol=1e-3)
+
+
 def test_identity_names_all_parts() -> None:
     assert finder(PlayedDetector({}), PlayedLandmarks([])).identity == "played boxes + played points (one pass)"
 

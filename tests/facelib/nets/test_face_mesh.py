@@ -226,3 +226,22 @@ def test_a_face_in_a_box_drawn_by_hand(finder: FaceMeshFinder, grace_hopper: np.
 def test_a_box_without_a_face_gives_none(finder: FaceMeshFinder, grace_hopper: np.ndarray) -> None:
     assert finder.measure_box(grace_hopper, np.array([20.0, 450, 180, 590])) is None
     assert finder.measure_box(_background(300, 300), np.array([50.0, 50, 250, 250])) is None
+
+
+def test_a_face_is_found_near_where_it_is_expected(finder: FaceMeshFinder, astronaut: np.ndarray) -> None:
+    """Guessed a seventh of the face away, too large and turned by 15 degrees; and never where there is nothing."""
+    (found,) = finder.find(astronaut)
+    middle = found.landmarks.mean(axis=0)
+    turn = math.radians(15)
+    turned = (found.landmarks - middle) @ np.array(
+        [[math.cos(turn), math.sin(turn)], [-math.sin(turn), math.cos(turn)]]
+    )
+    near = finder.find_near(astronaut, 1.2 * turned + middle + (12, -8))
+    assert near is not None
+    assert _error(near, found.landmarks) < 0.01
+    assert found.presence is not None
+    assert near.presence == pytest.approx(found.presence, abs=3)
+    assert found.presence > 12
+    assert near.score > 0.99
+    assert finder.find_near(astronaut, found.landmarks + np.array([0, 330])) is None
+    assert finder.find_near(np.full_like(astronaut, 128), found.landmarks) is None
