@@ -7,6 +7,7 @@ The trainer writes `report.json` every few seconds (models/report.py); what is s
 from __future__ import annotations
 
 import json
+import re
 import socket
 import time
 from collections.abc import Mapping
@@ -25,11 +26,15 @@ from mainscripts.train_options import TrainOptions, training_settings
 from mainscripts.train_summary import spoken
 from models.checkpoint import CheckpointStore
 from models.history import LossHistory
+from models.model_lock import LOCK_NAME
 from models.registry import find_model, known_values, model_folder
 from models.report import REPORT_NAME
 
 TREND_ITERATIONS = 1000
 """So many iterations are compared with as many before them; fewer where the training is younger."""
+
+_OF_ALL_SESSIONS = ("seconds", "rollbacks")
+"""Figures that a session takes over from the one before."""
 
 SILENT_SECONDS = 120.0
 """A training on another machine that writes no figures for so long is not running."""
@@ -104,9 +109,12 @@ def look_at_training(workspace: Workspace, options: TrainOptions) -> TrainingSta
         folder = find_model(models, options.model, name).folder
         report = _report(folder)
     store, state = CheckpointStore(folder), saved_state(folder)
-    running = _is_running(report)
+    starting = _starting(folder, report)
+    if starting is not None:  # the figures are those of an earlier session
+        report = {name: value for name, value in report.items() if name in _OF_ALL_SESSIONS}
+    running = starting is not None or _is_running(report)
     saved_iteration = state.iteration if state is not None else None
-    iteration = int(report.get("iteration", 0)) if running else (saved_iteration or 0)
+    iteration = int(report["iteration"]) if running and starting is None else (saved_iteration or 0)
     done, took = report.get("session_iterations", 0), report.get("session_seconds", 0.0)
     speed = float(took) / int(done) if done else None
     values = known_values(options.model, state.options) if state is not None else {}
@@ -125,7 +133,7 @@ def look_at_training(workspace: Workspace, options: TrainOptions) -> TrainingSta
         model_class=options.model,
         folder=str(folder),
         running=running,
-        process=int(report["process"]) if running else None,
+        process=starting if starting is not None else (int(report["process"]) if running else None),
         iteration=iteration,
         saved_iteration=saved_iteration,
         saved_at=saved_at.astimezone().isoformat(timespec="seconds") if saved_at is not None else None,
@@ -163,6 +171,21 @@ def _report(folder: Path) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
+def _starting(folder: Path, report: Mapping[str, Any]) -> int | None:
+    """The process that holds the model and has not told any figures yet: it builds and compiles its networks."""
+    try:
+        words = (folder / LOCK_NAME).read_text("utf-8", "replace")
+        found = re.match(r"process (\d+) on (.+), since (.+)", words)
+        if found is None or found[2] != socket.gethostname():
+            return None
+        since = datetime.fromisoformat(found[3].strip()).timestamp()
+        told = datetime.fromisoformat(report["at"]).timestamp() if report else 0.0
+        begun = psutil.Process(int(found[1])).create_time()
+    except (OSError, KeyError, ValueError, psutil.Error):
+        return None
+    return int(found[1]) if told < since and begun <= since + 1.0 else None
+
+
 def _is_running(report: Mapping[str, Any]) -> bool:
     """Whether the process that wrote the report is still there and has not said that it stopped."""
     if report.get("stopped_by"):
@@ -180,6 +203,8 @@ def _is_running(report: Mapping[str, Any]) -> bool:
 def in_words(status: TrainingStatus) -> str:
     """The status for people."""
     state = f"training now (process {status.process})" if status.running else "not training"
+    if status.running and status.seconds_per_iteration is None:
+        state = f"starting (process {status.process}): the networks are built and compiled"
     rows = [(f"{status.name}, {status.model_class}", state), ("Iteration", f"{status.iteration:,}")]
     if status.saved_at is None:
         rows.append(("Last save", "none"))

@@ -20,6 +20,7 @@ from mainscripts.cli import main
 from mainscripts.train_status import in_words, look_at_training, loss_trend, show_status
 from models.backups import Backups
 from models.history import LossHistory
+from models.model_lock import lock_model
 from tests.mainscripts.trained import save_model, train_options
 from tests.models.fake_model import Said
 
@@ -144,3 +145,17 @@ def test_it_loads_no_neural_framework_and_changes_nothing(tmp_path: Path) -> Non
     imported = {line.rsplit("|", 1)[-1].strip() for line in done.stderr.splitlines() if "|" in line}
     assert not imported & {"keras", "tensorflow"}
     assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
+
+
+def test_while_it_starts_the_figures_of_the_session_before_are_not_its_own(tmp_path: Path) -> None:
+    folder = save_model(tmp_path / "model", "new", 3)
+    write_report(folder, stopped_by="asked to stop", at="2026-01-01T00:00:00+00:00")
+    with lock_model(folder):
+        status = look(tmp_path / "model")
+        assert (status.running, status.process, status.iteration, status.stopped_by) == (True, os.getpid(), 3, "")
+        assert status.seconds_per_iteration is None
+        assert f"starting (process {os.getpid()})" in in_words(status)
+    write_report(
+        folder, stopped_by="asked to stop", at=(datetime.now() + timedelta(seconds=2)).astimezone().isoformat()
+    )
+    assert not look(tmp_path / "model").running, "the same process lives on after its training"
