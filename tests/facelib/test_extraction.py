@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
-from core.geometry import transform_points
+from core.geometry import invert_affine, transform_points
 from core.images import decode_image
 from facelib.alignment import bbox_from_landmarks, frame_to_face
 from facelib.extraction import (
@@ -23,7 +24,7 @@ from facelib.extraction import (
 )
 from facelib.face_type import FaceType
 from facelib.metadata import FaceMetadata
-from tests.painting import paint_frame
+from tests.painting import head_landmarks, paint_frame
 
 _SETTINGS = ExtractionSettings(FaceType.WHOLE, 256, jpeg_quality=95)
 
@@ -165,3 +166,33 @@ def test_plausible_faces() -> None:
     upside_down_mouth = landmarks.copy()
     upside_down_mouth[:, 0] *= -1  # a mirror image whose points kept their numbers
     assert not plausible_face(upside_down_mouth + np.array([640, 0]), 480, 640)
+
+
+@pytest.mark.parametrize("face_type", list(FaceType))
+@pytest.mark.parametrize("yaw", [0.0, 0.6])
+def test_a_face_laid_back_into_its_frame_is_the_frame(face_type: FaceType, yaw: float) -> None:
+    """All five types, there and back by the record alone; pixels and landmarks."""
+    frame, landmarks = paint_frame(700, 600, (350, 320), 160, yaw=yaw, roll=0.3)
+    frame = np.asarray(cv2.GaussianBlur(frame, (0, 0), 2), np.uint8)  # nothing too fine for two resamplings
+    side = round(crop_side_pixels(landmarks, face_type))
+    face = cut_out(frame, "a.png", landmarks, "told", ExtractionSettings(face_type, side, jpeg_quality=100))
+    record = face.metadata
+    assert record.face_type is face_type
+    to_frame = invert_affine(record.frame_to_face)
+    np.testing.assert_allclose(transform_points(record.landmarks, to_frame), landmarks, atol=0.01)
+    back = cv2.warpAffine(_picture(face.jpeg), to_frame, (700, 600), flags=cv2.INTER_CUBIC)
+    inside = cv2.warpAffine(np.full((side, side), 255, np.uint8), to_frame, (700, 600)) == 255
+    inside = cv2.erode(inside.astype(np.uint8), np.ones((7, 7), np.uint8)) > 0
+    assert inside.sum() > 0.9 * (side - 7) ** 2 * (1 if face_type < FaceType.HEAD else 0.8)
+    assert np.abs(back.astype(int) - frame)[inside].mean() < 1.0
+
+
+def test_records_tell_how_a_face_was_found() -> None:
+    face = FoundFace.from_landmarks(head_landmarks((100, 100), 80), 0.87654, 17.123)
+    assert face.finding == {"score": 0.8765, "presence": 17.12}
+    tracked = replace(face, track=3, gap=True, moved=0.00123456)
+    assert tracked.finding == {"score": 0.8765, "presence": 17.12, "track": 3, "gap": True, "moved": 0.00123}
+    frame, landmarks = paint_frame(640, 480, (300, 240), 180)
+    extracted = cut_out(frame, "a.png", landmarks, "told", _SETTINGS, tracked.finding)
+    assert extracted.metadata.extra == {"finding": tracked.finding}
+    assert cut_out(frame, "a.png", landmarks, "told", _SETTINGS).metadata.extra == {}

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from importlib.resources import files
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
 from core.errors import BadOption, MissingInput
-from core.images import read_image
+from core.images import read_image, write_image
 from core.paths import Workspace
 from core.progress import SilentProgress
+from facelib.face_type import FaceType
 from facelib.metadata import FaceMetadata, read_metadata
 from facelib.smoothing import FARTHEST_MOVE
 from mainscripts.extract import ExtractOptions, ExtractReport, run
 from mainscripts.extract_journal import JOURNAL_NAME, Journal
+from mainscripts.extract_worker import FinderChoice, make_face_mesh
 from tests.mainscripts.two_people import FRAMES, HIDDEN, MISSED, film_finder, trembling, true_landmarks, write_film
 
 
@@ -190,3 +194,56 @@ def test_debug_pictures_show_what_was_written(frames: Path, tmp_path: Path) -> N
     plain = read_image(frames / "00003.png").astype(int)
     changed = np.abs(drawn - plain).max(axis=2) > 60
     assert changed[:, :330].sum() < 100 < 1000 < changed[:, 330:].sum()  # the picture is a JPEG of low quality
+
+
+# --------------------------------------------------------------------------------------------------- with real networks
+
+
+def test_a_real_face_behind_a_board_is_found_again(tmp_path: Path) -> None:
+    """Eight frames of a portrait; in two of them a board hides half of the face."""
+    portrait = read_image(Path(str(files("skimage").joinpath("data", "astronaut.png"))))
+    finder = make_face_mesh(FinderChoice(FaceType.WHOLE, True, True))
+    left, top, right, bottom = (int(v) for v in finder.find(portrait)[0].bbox)
+    (tmp_path / "frames").mkdir()
+    for n in range(8):
+        frame = portrait.copy()
+        if n in (3, 4):
+            frame[top - 60 : bottom + 60, left - 60 : (left + right) // 2] = 90
+        write_image(tmp_path / "frames" / f"{n + 1:05d}.png", frame)
+    given = {"input_dir": tmp_path / "frames", "output_dir": tmp_path / "aligned", "image_size": 256, "workers": 0}
+    report = run(Workspace(tmp_path), ExtractOptions.of(**given), Listener())
+    assert (report.faces, report.found_again, report.tracks) == (8, 2, 1)
+    found = records(tmp_path / "aligned")
+    assert [name for name, r in found.items() if "gap" in r.extra["finding"]] == ["00004_0.jpg", "00005_0.jpg"]
+    centers = np.array([record.frame_bbox.reshape(2, 2).mean(axis=0) for record in found.values()])
+    np.testing.assert_allclose(centers, centers[[0]].repeat(8, axis=0), atol=6)
+
+
+def test_two_people_of_the_clips_walk_past_each_other(shared_data: Path, tmp_path: Path) -> None:
+    """Two films side by side, changing sides; the man passes in front and hides the woman for some frames."""
+    films = [_pictures(shared_data / "clips" / name, 22) for name in ("man_glasses.mp4", "woman_bun_expressive.mp4")]
+    (tmp_path / "frames").mkdir()
+    for n in range(22):
+        frame = np.full((360, 960, 3), (90, 110, 100), np.uint8)
+        for film, x, y, side in ((films[1], 620 - 26 * n, 60, 280), (films[0], 40 + 26 * n, 40, 300)):
+            picture = cv2.resize(film[n], (side, side), interpolation=cv2.INTER_AREA)
+            frame[y : y + side, x : x + side] = picture[:, : 960 - x]
+        write_image(tmp_path / "frames" / f"{n + 1:05d}.png", frame)
+    options = ExtractOptions.of(
+        input_dir=tmp_path / "frames", output_dir=tmp_path / "aligned", image_size=256, accurate=False
+    )
+    report = run(Workspace(tmp_path), options, Listener())
+    assert report.tracks == 2
+    people: dict[int, set[int]] = {1: set(), 2: set()}
+    for record in records(tmp_path / "aligned").values():
+        n = int(record.frame_name[:5]) - 1
+        x = float(record.frame_bbox.reshape(2, 2).mean(axis=0)[0])
+        man, woman = abs(x - (190 + 26 * n)), abs(x - (760 - 26 * n))
+        if abs(man - woman) > 60:  # else they are in one place, and only one is seen
+            people[record.extra["finding"]["track"]].add(0 if man < woman else 1)
+    assert sorted(people.values(), key=min) == [{0}, {1}]
+
+
+def _pictures(clip: Path, count: int) -> list[np.ndarray]:
+    video = cv2.VideoCapture(str(clip))
+    return [np.asarray(video.read()[1], np.uint8) for _ in range(count)]

@@ -245,3 +245,25 @@ def test_a_face_is_found_near_where_it_is_expected(finder: FaceMeshFinder, astro
     assert near.score > 0.99
     assert finder.find_near(astronaut, found.landmarks + np.array([0, 330])) is None
     assert finder.find_near(np.full_like(astronaut, 128), found.landmarks) is None
+
+
+def test_a_face_that_the_detector_misses_is_found_near_and_doubted(
+    finder: FaceMeshFinder, astronaut: np.ndarray
+) -> None:
+    """Half of her face behind a board."""
+    (found,) = finder.find(astronaut)
+    covered = half_covered(astronaut, found)
+    assert finder.find(covered) == []
+    near = finder.find_near(covered, found.landmarks)
+    assert near is not None
+    assert _error(near, found.landmarks) < 0.05
+    assert near.presence is not None
+    assert near.presence < 12
+
+
+def half_covered(picture: np.ndarray, face: FoundFace) -> np.ndarray:
+    """The picture with a gray board before the image-left half of a face."""
+    left, top, _, bottom = (int(v) for v in face.bbox)
+    covered = picture.copy()
+    covered[max(0, top - 60) : bottom + 60, max(0, left - 60) : left + round(face.side / 2)] = 90
+    return covered
