@@ -36,9 +36,11 @@ from core.files import atomic_write_bytes
 from core.images import encode_png, read_image, write_image
 from facelib.face_type import FaceType
 from facelib.prediction import Prediction
+from merger.aligning import align_faces
 from merger.compositors import Compositor, CompositorSetup, Finish, Prepare, settle_process
+from merger.face_tools import FaceAnswer, FaceTools
 from merger.frames import FrameFace, FrameFaces
-from merger.merge_frame import FaceTools, align_faces, merge_frame
+from merger.merge_frame import merge_frame
 from merger.settings import MergeSettings
 from tests.painting import head_landmarks, paint_frame
 
@@ -138,14 +140,15 @@ def whole_frame_table(frames: Sequence[NDArray], landmarks: NDArray, model: Stan
 
         def everything(number: int) -> None:
             compositor.work_on(Prepare(number, FrameFaces(paths[number % len(paths)], faces), settings))
-            compositor.work_on(Finish(number, [Prediction(*model.answer)]))
+            compositor.work_on(Finish(number, [FaceAnswer(Prediction(*model.answer))]))
 
         merged = merge_frame(frames[0], faces, settings, tools)
         encoded = encode_png(merged.image)
+        shape = (model.resolution, FaceType.FULL)
         parts: dict[str, Callable[[int], object]] = {
             "read + composite + write": everything,
             "  read the PNG": lambda number: read_image(paths[number % len(paths)]),
-            "  align": lambda number: align_faces(frames[number % len(frames)], faces, model.resolution, FaceType.FULL),
+            "  align": lambda number: align_faces(frames[number % len(frames)], faces, *shape, settings),
             "  align + composite": lambda number: merge_frame(frames[number % len(frames)], faces, settings, tools),
             "  write the frame": lambda _: atomic_write_bytes(folder / "written.png", encoded),
             "  encode the frame": lambda _: encode_png(merged.image),

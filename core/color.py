@@ -210,30 +210,36 @@ def fit_reinhard(source: LabStatistics, target: LabStatistics) -> ReinhardTransf
     return ReinhardTransform(gain, target.mean - gain * source.mean)
 
 
-def fit_linear(source: ColorStatistics, target: ColorStatistics) -> MatrixTransform:
+def fit_linear(
+    source: ColorStatistics, target: ColorStatistics, gain_range: tuple[float, float] = GAIN_RANGE
+) -> MatrixTransform:
     """Matrix that takes mean and covariance of `source` to those of `target` by symmetric square roots.
 
     Source: spec samples-and-colour 8.3: y = Q_B Q_A^-1 (x - mean_A) + mean_B with Q = sqrt(C).
     """
     wanted = _matrix_power(_floored(target), 0.5)
-    return _around_means(wanted @ _matrix_power(_floored(source), -0.5), source, target)
+    return _around_means(wanted @ _matrix_power(_floored(source), -0.5), source, target, gain_range)
 
 
-def fit_monge_kantorovich(source: ColorStatistics, target: ColorStatistics) -> MatrixTransform:
+def fit_monge_kantorovich(
+    source: ColorStatistics,
+    target: ColorStatistics,
+    gain_range: tuple[float, float] = GAIN_RANGE,
+    floor: float = COVARIANCE_FLOOR,
+) -> MatrixTransform:
     """The symmetric matrix that takes `source` to `target` moving colors as little as possible.
 
     Source: Pitie and Kokaram, "The linear Monge-Kantorovitch linear colour mapping", 2007:
     T = A^-1/2 (A^1/2 B A^1/2)^1/2 A^-1/2.
     """
-    root = _matrix_power(_floored(source), 0.5)
-    inverse_root = _matrix_power(_floored(source), -0.5)
-    return _around_means(
-        inverse_root @ _matrix_power(root @ _floored(target) @ root, 0.5) @ inverse_root, source, target
-    )
+    has, wants = _floored(source, floor), _floored(target, floor)
+    root, inverse_root = _matrix_power(has, 0.5), _matrix_power(has, -0.5)
+    matrix = inverse_root @ _matrix_power(root @ wants @ root, 0.5) @ inverse_root
+    return _around_means(matrix, source, target, gain_range)
 
 
-def _floored(statistics: ColorStatistics) -> np.ndarray:
-    return statistics.covariance + COVARIANCE_FLOOR * np.eye(3)
+def _floored(statistics: ColorStatistics, floor: float = COVARIANCE_FLOOR) -> np.ndarray:
+    return statistics.covariance + floor * np.eye(3)
 
 
 def _matrix_power(symmetric: np.ndarray, exponent: float) -> np.ndarray:
@@ -242,9 +248,11 @@ def _matrix_power(symmetric: np.ndarray, exponent: float) -> np.ndarray:
     return (vectors * np.maximum(values, 1e-12) ** exponent) @ vectors.T
 
 
-def _around_means(linear: np.ndarray, source: ColorStatistics, target: ColorStatistics) -> MatrixTransform:
+def _around_means(
+    linear: np.ndarray, source: ColorStatistics, target: ColorStatistics, gain_range: tuple[float, float]
+) -> MatrixTransform:
     left, gains, right = np.linalg.svd(linear)
-    bounded = (left * np.clip(gains, *GAIN_RANGE)) @ right
+    bounded = (left * np.clip(gains, *gain_range)) @ right
     return MatrixTransform(np.column_stack([bounded, target.mean - bounded @ source.mean]))
 
 

@@ -11,6 +11,10 @@ import numpy as np
 
 LATTICE_SIDE = 17
 _HISTOGRAM_BINS = 256
+CUT_OFF_GAUSSIAN = 0.677
+"""A Gaussian that ends at 1.5 sigma, as older tools smooth with, is as wide as a whole one of this part of its sigma:
+sqrt(1 - t exp(-t) / (1 - exp(-t))) with t = 1.5^2 / 2."""
+
 _FIELD_SIGMA = 16.0 / 256.0
 """Smoothing of the transport field, as a part of the picture's side."""
 
@@ -109,6 +113,8 @@ def fit_transport_field(
     rng: np.random.Generator,
     steps: int = 10,
     directions: int = 5,
+    sigma: float | None = None,
+    movement_range: float | None = None,
 ) -> np.ndarray:
     """What to add to each pixel of `image` for its colors under `mask` to be distributed as `wanted`, smoothed.
 
@@ -123,6 +129,9 @@ def fit_transport_field(
         image: (h, w, 3) BGR float32.
         mask: (h, w) in [0, 1]; pixels of at least one half are moved (all of them where none is).
         wanted: (N, 3) colors.
+        sigma: of the Gaussian in pixels of `image`; None: as above.
+        movement_range: movements that differ by more than about this are not smoothed together (a bilateral filter),
+            so that the field follows edges; None: all are.
 
     Returns: (h, w, 3) float32.
     """
@@ -143,13 +152,17 @@ def fit_transport_field(
         moved += shift @ axes / directions
     field = np.zeros(image.shape, np.float32)
     field[inside] = moved - start
-    sigma = _FIELD_SIGMA * max(image.shape[:2])
+    sigma = _FIELD_SIGMA * max(image.shape[:2]) if sigma is None else sigma
     weight = cv2.GaussianBlur(inside.astype(np.float32), (0, 0), sigma, borderType=cv2.BORDER_REFLECT)
     blurred = cv2.GaussianBlur(field, (0, 0), sigma, borderType=cv2.BORDER_REFLECT)
     # Far outside the mask, where the blurred weight fades to nothing, the mean movement takes over.
     faint = 1e-3
     mean = field[inside].mean(axis=0)
-    return (blurred + faint * mean) / (weight[..., None] + faint)
+    smooth = (blurred + faint * mean) / (weight[..., None] + faint)
+    if movement_range is not None:
+        kept = cv2.bilateralFilter(field, -1, movement_range, sigma)
+        smooth[inside] = kept[inside]
+    return smooth
 
 
 def _quantiles(ordered: np.ndarray, count: int) -> np.ndarray:

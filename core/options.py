@@ -153,9 +153,8 @@ class Options:
         return resolve(cls, given)
 
     @classmethod
-    def values_of_files(cls, given: Mapping[str, Any]) -> dict[str, Any]:
-        """Values out of a file that one of the given options names (`merge --settings FILE`); they rank below flags and
-        answers file, above what is remembered, and are not asked. None unless a command says otherwise."""
+    def values_of_files(cls, given: Mapping[str, Any], workspace: Path | None = None) -> dict[str, Any]:
+        """Values out of files that given options name (`merge --settings FILE`), not asked; below flags and answers."""
         return {}
 
 
@@ -355,6 +354,7 @@ def resolve(
     saved: Mapping[str, Any] | None = None,
     remembered: Mapping[str, Any] | None = None,
     asker: Asker | None = None,
+    workspace: Path | None = None,
 ) -> T:
     """Settles every option of a class.
 
@@ -363,14 +363,14 @@ def resolve(
         file: from an answers file; win over the rest and are not asked.
         saved: the model's own answers; not asked.
         remembered: last answers in this workspace; taken as they are without an asker, otherwise offered as default.
-        asker: who answers open questions; None: nobody, defaults are taken.
+        asker: who answers open questions; None: nobody, defaults are taken. workspace: for values_of_files.
 
     Raises:
         BadOption: unknown name, bad value, or a required value that nobody gave.
     """
     known = specs(options_class)
     names = {s.name for s in known}
-    file = {**options_class.values_of_files(given), **(file or {})}
+    file = {**options_class.values_of_files(given, workspace), **(file or {})}
     for source in (given, file):
         for name in source:
             if name not in names:

@@ -119,6 +119,11 @@ class Workspace:
         return self.root / "model"
 
     @property
+    def merge_presets(self) -> Path:
+        """Settings of merging, kept under names."""
+        return self.root / "presets" / "merge"
+
+    @property
     def trash(self) -> Path:
         return self.root / "trash"
 

@@ -29,8 +29,15 @@ class Prediction:
 class Predictor(Protocol):
     """Anything that can swap aligned faces: a trained model, or a stand-in for tests."""
 
-    resolution: int
-    face_type: FaceType
+    @property
+    def resolution(self) -> int:
+        """R, side of the square it sees."""
+        ...
+
+    @property
+    def face_type(self) -> FaceType:
+        """How much of the head that square shows."""
+        ...
 
     def predict(self, faces: np.ndarray) -> Sequence[Prediction]:
         """Swaps a batch: (N, R, R, 3) float32 BGR in [0, 1], any N including 0 -> N predictions in order."""

@@ -58,7 +58,9 @@ def settle(call: Call) -> Options:
     asker = None
     if console.is_interactive() and not call.everywhere.defaults:
         asker = _Recorder(TerminalAsker(console.read_line, console.say))
-    options = resolve(call.options_class, call.given, file=file, remembered=remembered, asker=asker)
+    options = resolve(
+        call.options_class, call.given, file=file, remembered=remembered, asker=asker, workspace=workspace.root
+    )
     answered = sorted(asker.answers) if asker is not None else []
     talk = Talk(
         workspace, {**further_file, **call.further}, {*further_file} - {*call.further}, {*call.given, *file}, asker

@@ -6,30 +6,31 @@ only what changed (merger/journal.py); finished frames are never deleted.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import psutil
 
-from core.errors import BadOption, BrokenFile, Cancelled, MissingInput, PartialFailure
+from core.errors import BadOption, BrokenFile, Cancelled, FaceLoomError, PartialFailure
 from core.files import list_images, move_to_trash, require_free_space
 from core.images import encode_png, read_image
 from core.options import Options, option
 from core.parallel import default_workers
-from core.paths import Workspace
+from core.paths import Workspace, default_workspace
 from core.progress import Progress
 from facelib.prediction import Predictor
+from mainscripts.merge_model import open_model
 from merger.compositors import CompositorSetup
 from merger.engine import ON_ERROR, FailedFrame, FrameJob, MergeOutcome, merge_frames
+from merger.face_tools import FaceTools
 from merger.frames import FrameCollection, FrameFaces, collect_frames, shortened
 from merger.journal import Journal, RenderKey, render_key, summary
-from merger.settings import MergeSettings, read_settings
-from models.base import State
-from models.checkpoint import CheckpointStore
-from models.registry import MODEL_CLASSES, describe, find_model, list_models, load_model
+from merger.motion import with_classical_motion, with_motion
+from merger.presets import Presets, read_settings
+from merger.settings import MergeSettings
+from models.registry import MODEL_CLASSES, describe, list_models
 from samplelib.faceset import open_faceset
 
 _NAMED = 20
@@ -88,6 +89,9 @@ class MergeInputs(Options):
     settings: Path | None = option(
         None, "Settings file", ask=False, help='JSON with merge settings by name, e.g. {"mask_mode": "learned-dst"}.'
     )
+    preset: str | None = option(
+        None, "Preset", ask=False, help="Settings kept under this name; a settings file and flags go before it."
+    )
 
 
 @dataclass(kw_only=True)
@@ -112,9 +116,16 @@ class MergeOptions(MergeSettings, MergeInputs):
         False, "Restart", ask=False, help="Renders every frame anew, also those that are up to date."
     )
 
+    save_preset: str | None = option(
+        None, "Save as preset", ask=False, help="Keeps these settings under this name, then merges with them."
+    )
+    list_presets: bool = option(False, "List presets", ask=False, help="Says what each preset sets, and ends.")
+
     @classmethod
-    def values_of_files(cls, given: Mapping[str, Any]) -> dict[str, Any]:
-        return read_settings(Path(given["settings"])) if given.get("settings") else {}
+    def values_of_files(cls, given: Mapping[str, Any], workspace: Path | None = None) -> dict[str, Any]:
+        place = Workspace(workspace) if workspace is not None else default_workspace()
+        named = Presets(place.merge_presets).read(given["preset"]) if given.get("preset") else {}
+        return {**named, **(read_settings(Path(given["settings"])) if given.get("settings") else {})}
 
 
 @dataclass(frozen=True)
@@ -179,12 +190,18 @@ def run(workspace: Workspace, options: MergeOptions, progress: Progress) -> Merg
         PartialFailure: all is done, but for some frames; they are listed.
         Cancelled: Ctrl-C; finished frames are kept, and the same command goes on from there.
     """
+    presets = Presets(workspace.merge_presets)
+    if options.list_presets:
+        _list_presets(presets, progress)
+        return MergeReport(0, 0, 0, 0)
     folders = Folders.of(options, workspace)
     folders.check()
     settings = MergeSettings.part_of(options)
-    collection = _collect(folders, progress)
-    model, load = open_model(folders.models, options, progress)
-    keys = {frame.stem: render_key(frame, settings, model) for frame in collection.frames}
+    if options.save_preset:
+        progress.say(f"These settings are kept in {presets.save(options.save_preset, vars(settings))}.")
+    collection = _collect(folders, settings, progress)
+    networks, load = open_model(folders.models, options, progress)
+    keys = {frame.stem: render_key(frame, settings, networks) for frame in collection.frames}
     journal = Journal(folders.merged, folders.masks)
     states = {stem: ["restart"] if options.restart else journal.state_of(stem, key) for stem, key in keys.items()}
     progress.say(summary(states.values()))
@@ -202,8 +219,20 @@ def run(workspace: Workspace, options: MergeOptions, progress: Progress) -> Merg
     )
 
 
-def _collect(folders: Folders, progress: Progress) -> FrameCollection:
-    """The frames, each with its faces; says what does not fit together."""
+def _list_presets(presets: Presets, progress: Progress) -> None:
+    names = presets.names()
+    if not names:
+        progress.say(f"There are no presets in {presets.folder}. Keep settings as one: merge --save-preset NAME.")
+    for name in names:
+        try:
+            told = ", ".join(f"{key} {value}" for key, value in presets.read(name).items())
+        except FaceLoomError as problem:
+            told = str(problem)
+        progress.say(f"{name}: {told}")
+
+
+def _collect(folders: Folders, settings: MergeSettings, progress: Progress) -> FrameCollection:
+    """The frames, each with its faces and how they move; says what does not fit together."""
     frames = list_images(folders.frames)
     faceset = open_faceset(folders.faces, progress)
     if faceset.problems:
@@ -212,42 +241,10 @@ def _collect(folders: Folders, progress: Progress) -> FrameCollection:
     collection = collect_frames(frames, ((sample.path.name, sample.metadata) for sample in faceset.samples))
     for note in collection.notes():
         progress.say(note)
+    if settings.motion_blur_power:
+        moved = with_classical_motion if settings.is_classical else with_motion
+        collection = replace(collection, frames=moved(collection.frames))
     return collection
-
-
-def open_model(folder: Path, options: MergeOptions, progress: Progress) -> tuple[str, Callable[[], Predictor]]:
-    """The fingerprint of the chosen model's weights, and what loads the model: a neural framework takes seconds, and is
-    not needed where every frame is up to date.
-
-    Raises:
-        UserError: no such model; those that exist are listed. A model is never made here.
-    """
-    saved = find_model(folder, options.model, options.force_model_name or options.model_name)
-    checkpoint = CheckpointStore(saved.folder).read(without=("optimizer",))
-    if checkpoint is None:
-        raise MissingInput(
-            f"The model in {saved.folder} was never saved.", f"Train it first: 6) train {options.model}."
-        )
-    progress.say(f"Model {saved.name} ({saved.class_name}), iteration {checkpoint.state.iteration:,}.")
-
-    def load() -> Predictor:
-        model, notes = load_model(saved, device=options.device, found=checkpoint)
-        for note in notes:
-            progress.say(note)
-        return model
-
-    return fingerprint(checkpoint.parts), load
-
-
-def fingerprint(parts: State) -> str:
-    """Tells the weights of one model from all others: a hash of every tensor's name, shape and bytes."""
-    digest = hashlib.blake2b(digest_size=12)
-    for part in sorted(parts):
-        for name in sorted(parts[part]):
-            tensor = parts[part][name]
-            digest.update(f"{part}/{name} {tensor.dtype} {tensor.shape}\n".encode())
-            digest.update(tensor.tobytes())
-    return digest.hexdigest()
 
 
 def _put_foreign_work_away(
@@ -296,11 +293,13 @@ def _merge(
         journal.record(frame.stem, keys[frame.stem], sizes)
 
     try:
-        predictor = load()
-        setup = CompositorSetup(folders.merged, folders.masks, predictor.resolution, predictor.face_type)
+        tools = FaceTools.of(load())
+        setup = CompositorSetup(
+            folders.merged, folders.masks, tools.resolution, tools.face_type, tools.segment_face_type
+        )
         outcome = merge_frames(
             jobs,
-            predictor,
+            tools,
             setup,
             workers=options.workers,
             on_error=options.on_error,

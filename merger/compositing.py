@@ -40,6 +40,29 @@ class Region:
     def is_empty(self) -> bool:
         return self.right <= self.left or self.bottom <= self.top
 
+    def grown(self, pixels: int, frame_shape: tuple[int, ...]) -> Region:
+        """So many pixels more on every side, as far as the frame goes."""
+        height, width = frame_shape[:2]
+        return Region(
+            max(0, self.left - pixels),
+            max(0, self.top - pixels),
+            min(width, self.right + pixels),
+            min(height, self.bottom + pixels),
+        )
+
+    def joined(self, other: Region) -> Region:
+        """The smallest region around both."""
+        return Region(
+            min(self.left, other.left),
+            min(self.top, other.top),
+            max(self.right, other.right),
+            max(self.bottom, other.bottom),
+        )
+
+    def within(self, other: Region) -> Region:
+        """The same pixels, counted from the corner of another region."""
+        return Region(self.left - other.left, self.top - other.top, self.right - other.left, self.bottom - other.top)
+
     def of(self, picture: NDArray) -> NDArray:
         """The part of a frame-sized array: a view."""
         return picture[self.top : self.bottom, self.left : self.right]
@@ -91,6 +114,34 @@ class PlacedMask:
         box = None if self.region.is_empty else nonzero_box(self.weights, 0.1)
         return box is not None and min(box[2] - box[0], box[3] - box[1]) > SMALLEST_MASK_PIXELS
 
+    def over(self, region: Region) -> NDArray[np.float32]:
+        """The weights over another region that overlaps this one; 0 beyond."""
+        width, height = region.size
+        weights = np.zeros((height, width), np.float32)
+        shared = Region(
+            max(region.left, self.region.left),
+            max(region.top, self.region.top),
+            min(region.right, self.region.right),
+            min(region.bottom, self.region.bottom),
+        )
+        if not shared.is_empty:
+            shared.within(region).of(weights)[...] = shared.within(self.region).of(self.weights)
+        return weights
+
+
+@dataclass(frozen=True)
+class MergedFrame:
+    """A finished frame.
+
+    Attributes:
+        image: (H, W, 3) BGR, of the source frame's type; in raw-predict mode the face's square.
+        mask: (H, W), same type, full scale where the frame was replaced; 0 where it kept its bits (in the raw modes the
+            mask is the one asked for, the picture changed in the whole square).
+    """
+
+    image: NDArray
+    mask: NDArray
+
 
 def place_mask(mask: FaceMask, frame_to_face: NDArray, frame_shape: tuple[int, ...]) -> PlacedMask:
     """Resamples a face mask once, into the part of the frame it reaches.
@@ -109,20 +160,26 @@ def place_mask(mask: FaceMask, frame_to_face: NDArray, frame_shape: tuple[int, .
     return PlacedMask(region, weights)
 
 
-def blend_face(canvas: NDArray, face: NDArray, frame_to_face: NDArray, placed: PlacedMask) -> None:
-    """canvas = canvas (1 - mask) + face mask, in place. Where the mask is 0 the canvas keeps its bits.
+def paste(layer: NDArray, frame_to_layer: NDArray, region: Region) -> NDArray[np.float32]:
+    """A face where it lies in the frame: (h, w, 3) float32 in [0, 1] over `region`. Beyond its square its edge pixels
+    go on, so that only the mask decides where it ends.
+
+    Args:
+        layer: (S, S, 3) float32 BGR in [0, 1].
+        frame_to_layer: (2, 3), frame pixels to layer pixels.
+    """
+    pasted = warp(layer, region.seen_from(invert_affine(frame_to_layer)), region.size, "cubic", "replicate")
+    return np.clip(pasted, 0.0, 1.0, out=pasted)
+
+
+def blend(canvas: NDArray, pasted: NDArray, placed: PlacedMask) -> None:
+    """canvas = canvas (1 - mask) + pasted mask, in place. Where the mask is 0 the canvas keeps its bits.
 
     Args:
         canvas: (H, W, 3) uint8 or uint16.
-        face: (R, R, 3) float32 BGR in [0, 1]; beyond its square its edge pixels go on, so that only the mask decides
-            where it ends.
-        frame_to_face: (2, 3), frame pixels to face pixels.
+        pasted: (h, w, 3) float32 in [0, 1] over the mask's region; it is used up.
     """
-    region = placed.region
-    pixels = region.of(canvas)
-    face_to_region = region.seen_from(invert_affine(frame_to_face))
-    pasted = warp(face, face_to_region, region.size, "cubic", "replicate")
-    np.clip(pasted, 0.0, 1.0, out=pasted)
+    pixels = placed.region.of(canvas)
     old = pixels.astype(np.float32)
     # old + (face - old) mask: exactly `old` where the mask is 0.
     pasted *= np.float32(np.iinfo(canvas.dtype).max)

@@ -27,9 +27,10 @@ from core.errors import FaceLoomError
 from core.files import atomic_write_bytes
 from core.images import encode_png, read_image
 from facelib.face_type import FaceType
-from facelib.prediction import Prediction
+from merger.aligning import AlignedFace, align_faces
+from merger.face_tools import FaceAnswer, FaceQuestion
 from merger.frames import FrameFaces
-from merger.merge_frame import AlignedFace, align_faces, composite_faces
+from merger.merge_frame import composite_faces
 from merger.settings import MergeSettings
 
 _SECONDS_TO_RECOVER = 0.5
@@ -43,12 +44,14 @@ class CompositorSetup:
     Attributes:
         frames_folder, masks_folder: where `<stem>.png` goes.
         resolution, face_type: of the model.
+        segment_face_type: of the XSeg model; None: there is none, or it is the model's.
     """
 
     frames_folder: Path
     masks_folder: Path
     resolution: int
     face_type: FaceType
+    segment_face_type: FaceType | None = None
 
 
 @dataclass(frozen=True)
@@ -62,10 +65,10 @@ class Prepare:
 
 @dataclass(frozen=True)
 class Finish:
-    """Composite a prepared frame with the predictions of its faces, and write it."""
+    """Composite a prepared frame with what the networks said of its faces, and write it."""
 
     number: int
-    predictions: Sequence[Prediction]
+    answers: Sequence[FaceAnswer]
 
 
 @dataclass(frozen=True)
@@ -77,10 +80,10 @@ class Drop:
 
 @dataclass(frozen=True)
 class Aligned:
-    """The faces of a frame, waiting for predictions: (N, R, R, 3) float32."""
+    """The faces of a frame, waiting for the networks."""
 
     number: int
-    faces: NDArray
+    questions: Sequence[FaceQuestion]
 
 
 @dataclass(frozen=True)
@@ -170,15 +173,19 @@ class Compositor:
 
     def _prepare(self, message: Prepare) -> Aligned | Done | Failed:
         frame = read_image(message.frame.path)
-        aligned = align_faces(frame, message.frame.faces, self._setup.resolution, self._setup.face_type)
-        self._prepared[message.number] = (message.frame, message.settings, frame, aligned)
-        if aligned and message.settings.needs_prediction:
-            return Aligned(message.number, np.stack([face.pixels for face in aligned]))
+        setup, settings = self._setup, message.settings
+        aligned = align_faces(
+            frame, message.frame.faces, setup.resolution, setup.face_type, settings, setup.segment_face_type
+        )
+        self._prepared[message.number] = (message.frame, settings, frame, aligned)
+        if aligned and settings.needs_prediction:
+            return Aligned(message.number, [face.question for face in aligned])
         return self._finish(Finish(message.number, ()))
 
     def _finish(self, message: Finish) -> Done | Failed:
         source, settings, frame, aligned = self._prepared.pop(message.number)
-        merged = composite_faces(frame, aligned, message.predictions, settings, self._setup.face_type)
+        setup = self._setup
+        merged = composite_faces(frame, aligned, message.answers, settings, setup.face_type, setup.resolution)
         name = f"{source.stem}.png"
         image, mask = encode_png(merged.image), encode_png(merged.mask)
         try:

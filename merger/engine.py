@@ -44,6 +44,7 @@ from merger.compositors import (
     remove_unfinished_files,
     run_compositor,
 )
+from merger.face_tools import FaceTools, complete_answers
 from merger.frames import FrameFaces
 from merger.settings import MergeSettings
 
@@ -100,6 +101,7 @@ def merge_frames(
     """Renders every job's frame and mask into the folders of `setup`.
 
     Args:
+        predictor: the model, or FaceTools with other networks beside it.
         workers: number of worker processes, at least 1.
         on_error: one of ON_ERROR.
         on_merged: called in this process for every frame whose files are in place, with their sizes in bytes; not for
@@ -110,8 +112,11 @@ def merge_frames(
             the workers keep dying.
     """
     outcome = MergeOutcome()
+    tools = FaceTools.of(predictor)
+    for settings in {id(job.settings): job.settings for job in jobs}.values():
+        tools.require(settings)
     remove_unfinished_files(setup.frames_folder, setup.masks_folder)
-    predictions = _Predictions(predictor, faces_per_batch, progress)
+    predictions = _Predictions(tools, faces_per_batch, progress)
     with progress.task("Merging", total=len(jobs), unit="frame") as task:
 
         def merged(job: FrameJob, sizes: tuple[int, int]) -> None:
@@ -165,20 +170,20 @@ def _copy_sources(
 class _Predictions:
     """Asks the model in batches of one size."""
 
-    def __init__(self, predictor: Predictor, faces_per_batch: int, progress: Progress) -> None:
-        self._predictor = predictor
+    def __init__(self, tools: FaceTools, faces_per_batch: int, progress: Progress) -> None:
+        self.tools = tools
         self._progress = progress
         self._has_answered = False
         self.batch = faces_per_batch
 
-    def of(self, faces: NDArray) -> list[Prediction]:
+    def of(self, faces: NDArray, morph_factor: float) -> list[Prediction]:
         """(N, R, R, 3) -> N predictions. A batch the device cannot hold is halved, for the rest of the run."""
         predictions: list[Prediction] = []
         while len(predictions) < len(faces):
             part = faces[len(predictions) : len(predictions) + self.batch]
             padding = np.zeros((self.batch - len(part), *part.shape[1:]), np.float32)
             try:
-                answers = self._predictor.predict(np.concatenate([part, padding]))
+                answers = self.tools.predict_faces(np.concatenate([part, padding]), morph_factor)
             except Exception as problem:
                 if self.batch == 1 and not self._has_answered:
                     raise ModelFailed(f"The model cannot predict: {problem}") from problem
@@ -317,18 +322,27 @@ class _Round:
 
     def _is_time_to_predict(self) -> bool:
         """A full batch waits, or nothing else can join the one that waits."""
-        faces = sum(len(aligned.faces) for aligned in self._waiting)
+        faces = sum(len(aligned.questions) for aligned in self._waiting)
         return faces >= self._predictions.batch or (faces > 0 and not self._preparing)
 
     def _predict(self) -> None:
-        """Predicts for the frames that wait, whole frames, at least one batch, and hands them back."""
+        """Asks about frames that wait, whole ones of one morph factor, at least one batch, and hands them back."""
         frames: list[Aligned] = []
-        faces = 0
-        while self._waiting and faces < self._predictions.batch:
+        faces: list[NDArray] = []
+        factor = self._jobs[self._waiting[0].number].settings.morph_factor
+        while self._waiting and len(faces) < self._predictions.batch:
+            if self._jobs[self._waiting[0].number].settings.morph_factor != factor:
+                break
             frames.append(self._waiting.popleft())
-            faces += len(frames[-1].faces)
+            faces += [question.pixels for question in frames[-1].questions]
         try:
-            predictions = self._predictions.of(np.concatenate([aligned.faces for aligned in frames]))
+            predictions = self._predictions.of(np.stack(faces), factor)
+            answers = []
+            for aligned in frames:
+                count = len(aligned.questions)
+                mine, predictions = predictions[:count], predictions[count:]
+                settings = self._jobs[aligned.number].settings
+                answers.append(complete_answers(self._predictions.tools, aligned.questions, mine, settings))
         except ModelFailed:
             raise
         except Exception as problem:
@@ -336,9 +350,8 @@ class _Round:
                 self._owner[aligned.number].send(Drop(aligned.number))
                 self._settle(aligned.number, f"the model failed: {problem}")
             return
-        for aligned in frames:
-            mine, predictions = predictions[: len(aligned.faces)], predictions[len(aligned.faces) :]
-            self._owner[aligned.number].send(Finish(aligned.number, mine))
+        for aligned, answer in zip(frames, answers, strict=True):
+            self._owner[aligned.number].send(Finish(aligned.number, answer))
 
     def _listen(self) -> None:
         """Takes what the workers have to say; waits for the first word."""

@@ -20,6 +20,22 @@ _EXAMPLES = 5
 """So many names are shown where a list would be long."""
 
 
+@dataclass(frozen=True)
+class Motion:
+    """How a face moves: (dx, dy) frame pixels from the frame before to the frame after, which are `frames` apart."""
+
+    dx: float = 0.0
+    dy: float = 0.0
+    frames: int = 2
+
+    def per_frame(self, share: float) -> tuple[float, float]:
+        """`share` of the way from one frame to the next."""
+        return self.dx * share / self.frames, self.dy * share / self.frames
+
+
+STILL = Motion()
+
+
 @dataclass(frozen=True, eq=False)
 class FrameFace:
     """What merging needs to know of a face in a frame.
@@ -28,11 +44,13 @@ class FrameFace:
         landmarks: (68, 2) float32, frame pixels.
         brow_lift: how far the outline goes above the brows; 1.0 is usual.
         name: of the face file, for messages.
+        motion: of merger/motion.py, for motion blur.
     """
 
     landmarks: NDArray
     brow_lift: float = 1.0
     name: str = ""
+    motion: Motion = STILL
 
 
 @dataclass(frozen=True, eq=False)

@@ -35,11 +35,40 @@ from merger.settings import MergeSettings
 
 JOURNAL_NAME = "merge_journal.jsonl"
 
-RENDER_VERSION = 1
+RENDER_VERSION = 2
 """Goes up whenever the same inputs give other pixels than before.
 
 2026-11: 1, the first.
+2026-11: 2, every mode; super resolution, sharpening and motion blur join the steps.
 """
+
+
+@dataclass(frozen=True)
+class Networks:
+    """Which networks make the frames, as texts that change whenever their answers may.
+
+    Attributes:
+        shape: resolution and face type of the model: they decide where its square lies, whatever its weights.
+        weights: of the model.
+        segmenter: of XSeg; "": there is none.
+        enhancer: of the face enhancer; "": there is none.
+    """
+
+    shape: str
+    weights: str
+    segmenter: str = ""
+    enhancer: str = ""
+
+    def seen_by(self, settings: MergeSettings) -> str:
+        """What of them reaches the picture."""
+        words = [self.shape]
+        if settings.needs_prediction:
+            words.append(self.weights)
+        if settings.segments_new_face or settings.segments_old_face:
+            words.append(f"XSeg {self.segmenter}")
+        if settings.enhances:
+            words.append(f"enhancer {self.enhancer}")
+        return " ".join(words)
 
 
 @dataclass(frozen=True)
@@ -57,11 +86,8 @@ class RenderKey:
         return [f.name for f in dataclasses.fields(self) if getattr(self, f.name) != getattr(before, f.name)]
 
 
-def render_key(frame: FrameFaces, settings: MergeSettings, model: str) -> RenderKey:
+def render_key(frame: FrameFaces, settings: MergeSettings, networks: Networks) -> RenderKey:
     """The key of a frame as it would be rendered now.
-
-    Args:
-        model: what tells this state of this model from every other, e.g. a hash of its weights.
 
     Raises:
         MissingInput: the frame's file is gone.
@@ -72,15 +98,17 @@ def render_key(frame: FrameFaces, settings: MergeSettings, model: str) -> Render
         raise MissingInput(f"The frame {frame.path} cannot be read: {problem.strerror}.") from problem
     software = f"{RENDER_VERSION} opencv {cv2.__version__}"
     fingerprint = f"{frame.path.name} {status.st_size} {status.st_mtime_ns}"
-    if not frame.faces:
+    if not frame.faces and settings.mode != "raw-predict":
         return RenderKey(fingerprint, "", "", "", software)
+    values = settings.effective()
     faces = hashlib.blake2b(digest_size=12)
     for face in frame.faces:
         faces.update(np.ascontiguousarray(face.landmarks, np.float32).tobytes())
         faces.update(np.float64(face.brow_lift).tobytes())
-    values = json.dumps(settings.effective(), sort_keys=True)
-    shown = hashlib.blake2b(values.encode(), digest_size=12).hexdigest()
-    return RenderKey(fingerprint, faces.hexdigest(), shown, model if settings.needs_prediction else "", software)
+        if "motion_blur_power" in values and settings.motion_blur_power:
+            faces.update(np.array(dataclasses.astuple(face.motion), np.float64).tobytes())
+    shown = hashlib.blake2b(json.dumps(values, sort_keys=True).encode(), digest_size=12).hexdigest()
+    return RenderKey(fingerprint, faces.hexdigest(), shown, networks.seen_by(settings), software)
 
 
 @dataclass(frozen=True)

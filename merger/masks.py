@@ -6,7 +6,7 @@ Erode and blur are measured in quarters of a model pixel and done at 4R; a mask 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import cv2
@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from core.geometry import transform_points
 from facelib.masks import hull_mask
-from facelib.prediction import Prediction
 
 FAINTEST = np.float32(1 / 255)
 """Below this a mask counts as 0: it could not be told apart in an 8-bit mask file."""
@@ -50,34 +49,25 @@ class FaceMask:
         return cv2.resize(self.values, (side, side), interpolation=cv2.INTER_AREA)
 
 
-def choose_mask(
-    mode: str, prediction: Prediction | None, landmarks: NDArray, frame_to_face: NDArray, side: int, brow_lift: float
-) -> NDArray:
+def choose_mask(mode: str, parts: Mapping[str, Callable[[], NDArray]], side: int) -> NDArray[np.float32]:
     """The mask a mode names, at the model's resolution: (side, side) float32 in [0, 1], faint values cleared.
 
     Args:
-        mode: a word of settings.MASK_MODES.
-        prediction: of this face; may be None where the mode does not look at it.
-        landmarks: (68, 2) frame pixels.
-        frame_to_face: (2, 3), frame pixels to the model's R pixels.
-        brow_lift: how far the outline of the landmarks goes above the brows (1.0 is usual).
+        mode: a word of settings.MASK_MODES: "full", or names of parts joined by * (product) or + (sum).
+        parts: what can be asked for by name ("dst", "learned-prd", "XSeg-dst", ...), each (side, side); only what the
+            mode needs is called.
     """
     if mode == "full":
         return np.ones((side, side), np.float32)
-    if mode == "dst":
-        return outline_mask(landmarks, frame_to_face, side, brow_lift)
-    assert prediction is not None, f"mask mode {mode} needs a prediction"
-    mask = np.clip(_LEARNED[mode](prediction), 0.0, 1.0).astype(np.float32, copy=False)
+    if "+" in mode:
+        values = [np.clip(parts[name](), 0.0, 1.0) for name in mode.split("+")]
+        mask = np.clip(np.sum(values, axis=0), 0.0, 1.0)
+    else:
+        values = [np.clip(parts[name](), 0.0, 1.0) for name in mode.split("*")]
+        mask = np.prod(values, axis=0)
+    mask = mask.astype(np.float32)
     mask[mask < FAINTEST] = 0.0
     return mask
-
-
-_LEARNED: dict[str, Callable[[Prediction], NDArray]] = {
-    "learned-prd": lambda p: p.src_mask,
-    "learned-dst": lambda p: p.dst_mask,
-    "learned-prd*learned-dst": lambda p: np.clip(p.src_mask, 0, 1) * np.clip(p.dst_mask, 0, 1),
-    "learned-prd+learned-dst": lambda p: np.clip(p.src_mask, 0, 1) + np.clip(p.dst_mask, 0, 1),
-}
 
 
 def outline_mask(landmarks: NDArray, frame_to_face: NDArray, side: int, brow_lift: float) -> NDArray:
@@ -101,29 +91,39 @@ def shape_mask(mask: NDArray, erode: int, blur: int) -> FaceMask:
         return FaceMask(mask, 1)
     side = FINE_SCALE * mask.shape[0]
     fine = cv2.resize(mask, (side, side), interpolation=cv2.INTER_CUBIC)
-    fine = np.clip(fine, 0.0, 1.0, out=fine)
+    return FaceMask(shape_fine_mask(np.clip(fine, 0.0, 1.0, out=fine), erode, blur), FINE_SCALE)
+
+
+def shape_fine_mask(fine: NDArray, erode: int, blur: int, exact: bool = False) -> NDArray[np.float32]:
+    """The same for a mask that has its fine resolution already: (4R, 4R) float32 in [0, 1].
+
+    `exact` shrinks and grows floats instead of 16-bit levels, which takes twice as long.
+    """
+    side = len(fine)
     reach = abs(erode) // 2 + 1 + blur // 2 + 1
     box = nonzero_box(fine, 0.0)
-    if box is None:
-        return FaceMask(fine, FINE_SCALE)
+    if box is None or (abs(erode) <= 1 and blur <= 1):
+        return fine
     # Everything beyond what the kernels can reach from the mask is 0 and stays 0: work on that part alone.
     left, top, right, bottom = box
     part = cv2.copyMakeBorder(fine[top:bottom, left:right], reach, reach, reach, reach, cv2.BORDER_CONSTANT, value=0)
-    part = _erode(part, erode)
+    part = _erode(part, erode, exact)
     _clear_rim(part, left - reach, top - reach, side, blur // 2)
     part = _soften(part, blur)
     shaped = np.zeros((side, side), np.float32)
     x0, y0 = max(0, left - reach), max(0, top - reach)
     x1, y1 = min(side, right + reach), min(side, bottom + reach)
     shaped[y0:y1, x0:x1] = part[y0 - top + reach : y1 - top + reach, x0 - left + reach : x1 - left + reach]
-    return FaceMask(np.clip(shaped, 0.0, 1.0, out=shaped), FINE_SCALE)
+    return np.clip(shaped, 0.0, 1.0, out=shaped)
 
 
-def _erode(part: NDArray, erode: int) -> NDArray:
+def _erode(part: NDArray, erode: int, exact: bool) -> NDArray:
     size = abs(erode)
     if size <= 1:
         return part
     element = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))
+    if exact:
+        return cv2.erode(part, element) if erode > 0 else cv2.dilate(part, element)
     # 16 bits hold a mask to 1/65535 and are twice as fast as floats here.
     levels = np.rint(part * np.float32(65535)).astype(np.uint16)
     shaped = cv2.erode(levels, element) if erode > 0 else cv2.dilate(levels, element)

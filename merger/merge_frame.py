@@ -1,237 +1,214 @@
 """READ THIS FIRST. One frame, from start to end:
 
     align             cut every face out of the frame, at the model's resolution
-    predict           the model answers with the new face and two masks
-    choose the mask   the outline of the landmarks, what the model learned, or both together
+    ask               the networks answer: the new face, two masks; what XSeg sees; finer detail
+    choose the mask   the outline of the landmarks, what the model learned, what XSeg sees, or products of them
     shape the mask    shrink or grow it, soften its edge
-    match the colors  the new face takes the colors of the old one
-    put it back       through the same matrix, backwards; only where the mask is
+    match the colors  the new face takes the old one's colors and histogram
+    sharpen           or soften the new face
+    paste             through the same matrix, backwards, into the part of the frame the mask reaches
+    clone             in seamless modes: its gradients with the colors around it; then match the colors there
+    move              smear it as the camera would have
+    put it back       blended through the mask
+    finish            only if asked to: soften the frame around it, take colors away
 
 `merge_frame` does all of it. The engine runs the same two halves, `align_faces` and `composite_faces`, in worker
-processes, and the prediction between them in the process that owns the model.
+processes, and the networks between them in the process that owns them.
 
 Several faces go onto one canvas, one after the other; each is cut, and its colors measured, in the untouched frame.
-Outside the masks every pixel of the result is, to the bit, what it was.
+Unless the frame is to be softened, outside the masks every pixel of the result is, to the bit, what it was. All
+arithmetic is float32, on the part of the frame a mask can reach.
 
-Source: spec merging 3, with the decisions of 8.
+With `--compat dfl` merger/classical.py takes the place of these steps. Source: spec merging 3, with the decisions of 8.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from core.color import fit_reinhard, lab_statistics
-from core.geometry import compose_affine, invert_affine, transform_points, warp
+from core.filters import blur_along, blur_or_sharpen
+from core.geometry import compose_affine, invert_affine, warp
 from core.images import to_float
 from facelib.alignment import frame_to_face
 from facelib.face_type import FaceType
-from facelib.prediction import Prediction, Predictor
-from merger.compositing import Region, add_coverage, blend_face, place_mask
+from merger import classical
+from merger.aligning import AlignedFace, FaceLayer, align_faces, face_layer, seen_in_frame
+from merger.color_match import fit_colors, fit_histograms, thumbnail_to_square
+from merger.compositing import MergedFrame, PlacedMask, Region, add_coverage, blend, paste, place_mask
+from merger.face_tools import ENHANCER_SCALE, FaceAnswer, FaceTools, ask_networks, seen_by_model
+from merger.finishing import finish_frame, soften_frame, to_levels
 from merger.frames import FrameFace
-from merger.masks import FAINTEST, FaceMask, choose_mask, shape_mask
+from merger.masks import FaceMask, choose_mask, outline_mask, shape_mask
+from merger.seamless import clone_into, clone_region
 from merger.settings import MergeSettings
-
-FEWEST_COLOR_PIXELS = 16
-"""Colors measured on fewer pixels than this say nothing; the face then keeps its own."""
-
-
-@dataclass(frozen=True)
-class AlignedFace:
-    """A face cut out of its frame for the model.
-
-    Attributes:
-        source: the face as the frame's records know it.
-        pixels: (R, R, 3) float32 BGR in [0, 1]; beyond the frame its edge pixels go on.
-        frame_to_face: (2, 3), frame pixels to R pixels, as the face was cut.
-        is_inside: (R, R) bool, which pixels lie in the frame; None: all.
-    """
-
-    source: FrameFace
-    pixels: NDArray
-    frame_to_face: NDArray
-    is_inside: NDArray | None
-
-
-@dataclass(frozen=True)
-class FaceTools:
-    """What the acts on a frame need beside numbers.
-
-    Attributes:
-        resolution: R, side of the square the model sees.
-        face_type: how much of the head that square shows.
-        predict: (N, R, R, 3) float32 BGR in [0, 1] -> N predictions.
-    """
-
-    resolution: int
-    face_type: FaceType
-    predict: Callable[[NDArray], Sequence[Prediction]]
-
-    @classmethod
-    def of(cls, predictor: Predictor) -> FaceTools:
-        return cls(predictor.resolution, predictor.face_type, predictor.predict)
-
-
-@dataclass(frozen=True)
-class MergedFrame:
-    """A finished frame.
-
-    Attributes:
-        image: (H, W, 3) BGR, of the source frame's type.
-        mask: (H, W), same type, full scale where the frame was replaced; 0 where it kept its bits (in raw-rgb mode the
-            mask is the one asked for, the picture changed in the whole square).
-    """
-
-    image: NDArray
-    mask: NDArray
 
 
 def merge_frame(frame: NDArray, faces: Sequence[FrameFace], settings: MergeSettings, tools: FaceTools) -> MergedFrame:
-    """Merges one frame. `frame` is (H, W, 3) BGR uint8 or uint16 and is not changed."""
-    aligned = align_faces(frame, faces, tools.resolution, tools.face_type)
-    predictions: Sequence[Prediction] = ()
+    """Merges one frame. `frame` is (H, W, 3) BGR uint8 or uint16 and is not changed.
+
+    Raises:
+        UserError: the settings need a network that is not there.
+    """
+    tools.require(settings)
+    aligned = align_faces(frame, faces, tools.resolution, tools.face_type, settings, tools.segment_face_type)
+    answers: Sequence[FaceAnswer] = ()
     if aligned and settings.needs_prediction:
-        predictions = tools.predict(np.stack([face.pixels for face in aligned]))
-    return composite_faces(frame, aligned, predictions, settings, tools.face_type)
-
-
-def align_faces(frame: NDArray, faces: Sequence[FrameFace], resolution: int, face_type: FaceType) -> list[AlignedFace]:
-    """Cuts out every face of which the frame shows something; faces wholly outside it are passed over."""
-    aligned = []
-    for face in faces:
-        matrix = frame_to_face(face.landmarks, face_type, resolution)
-        part = _part_of_frame_around(matrix, resolution, frame.shape)
-        if part.is_empty:
-            continue
-        pixels = warp(
-            to_float(part.of(frame)),
-            compose_affine(np.array([[1.0, 0, part.left], [0, 1.0, part.top]]), matrix),
-            resolution,
-            "cubic",
-            "replicate",
-        )
-        is_inside = _pixels_inside(matrix, resolution, frame.shape)
-        aligned.append(AlignedFace(face, np.clip(pixels, 0.0, 1.0, out=pixels), matrix, is_inside))
-    return aligned
+        answers = ask_networks(tools, [face.question for face in aligned], settings)
+    return composite_faces(frame, aligned, answers, settings, tools.face_type, tools.resolution)
 
 
 def composite_faces(
     frame: NDArray,
     aligned: Sequence[AlignedFace],
-    predictions: Sequence[Prediction],
+    answers: Sequence[FaceAnswer],
     settings: MergeSettings,
     face_type: FaceType,
+    resolution: int,
 ) -> MergedFrame:
-    """The second half: from the predictions (none where the settings need none) to the finished frame."""
-    canvas = frame.copy()
+    """The second half: from the networks' answers (none where the settings need none) to the finished frame."""
+    if settings.is_classical:
+        return classical.composite_faces(frame, aligned, answers, settings, face_type, resolution)
+    if settings.mode == "raw-predict":
+        return _predicted_square(frame, aligned, answers, settings, resolution)
+    masks = [_choose_mask(face, answers[number] if answers else None, settings) for number, face in enumerate(aligned)]
+    pastes = [frame_to_face(face.source.landmarks, face_type, face.side, settings.paste_scale) for face in aligned]
+    placed = [place_mask(mask, matrix, frame.shape) for mask, matrix in zip(masks, pastes, strict=True)]
+    canvas = soften_frame(frame, settings) if any(p.is_worth_pasting for p in placed) else frame.copy()
     coverage = np.zeros(frame.shape[:2], frame.dtype)
     for number, face in enumerate(aligned):
-        prediction = predictions[number] if settings.needs_prediction else None
-        side = face.pixels.shape[0]
-        frame_to_paste = frame_to_face(face.source.landmarks, face_type, side, settings.paste_scale)
+        add_coverage(coverage, placed[number])
         if settings.mode == "raw-rgb":
-            assert prediction is not None
-            _paste_square(canvas, coverage, face, prediction, frame_to_paste, settings)
-        else:
-            _overlay(canvas, coverage, face, prediction, frame_to_paste, settings)
-    return MergedFrame(canvas, coverage)
+            _paste_square(canvas, answers[number], pastes[number], settings)
+        elif settings.mode != "original" and placed[number].is_worth_pasting:
+            _put_face(canvas, frame, face, answers[number], masks[number], placed[number], pastes[number], settings)
+    return MergedFrame(finish_frame(canvas, settings), coverage)
 
 
-def _overlay(
-    canvas: NDArray,
-    coverage: NDArray,
-    face: AlignedFace,
-    prediction: Prediction | None,
-    frame_to_paste: NDArray,
-    settings: MergeSettings,
-) -> None:
-    """Modes overlay and original (which writes the mask and leaves the picture)."""
-    chosen = _choose_mask(face, prediction, settings)
-    mask = shape_mask(chosen, settings.erode_mask, settings.blur_mask)
-    placed = place_mask(mask, frame_to_paste, canvas.shape)
-    add_coverage(coverage, placed)
-    if settings.mode == "original" or not placed.is_worth_pasting:
-        return
-    assert prediction is not None
-    pixels = np.clip(prediction.face, 0.0, 1.0)
-    if settings.color_transfer != "none":
-        pixels = match_colors(pixels, face, mask)
-    blend_face(canvas, pixels, frame_to_paste, placed)
-
-
-def _paste_square(
-    canvas: NDArray,
-    coverage: NDArray,
-    face: AlignedFace,
-    prediction: Prediction,
-    frame_to_paste: NDArray,
-    settings: MergeSettings,
-) -> None:
-    """Mode raw-rgb: the whole square, its edge smooth over one model pixel; the mask is the chosen one, unshaped."""
-    side = face.pixels.shape[0]
-    square = place_mask(FaceMask(np.ones((side, side), np.float32), 1), frame_to_paste, canvas.shape)
-    if not square.region.is_empty:
-        blend_face(canvas, np.clip(prediction.face, 0.0, 1.0), frame_to_paste, square)
-    chosen = FaceMask(_choose_mask(face, prediction, settings), 1)
-    add_coverage(coverage, place_mask(chosen, frame_to_paste, canvas.shape))
-
-
-def _choose_mask(face: AlignedFace, prediction: Prediction | None, settings: MergeSettings) -> NDArray:
-    return choose_mask(
-        settings.mask_mode,
-        prediction,
-        face.source.landmarks,
-        face.frame_to_face,
-        face.pixels.shape[0],
-        face.source.brow_lift,
+def _choose_mask(face: AlignedFace, answer: FaceAnswer | None, settings: MergeSettings) -> FaceMask:
+    """Where the face goes, in face space, shrunk and softened as set (but not in raw-rgb mode)."""
+    side = face.side
+    parts = {"dst": lambda: outline_mask(face.source.landmarks, face.frame_to_face, side, face.source.brow_lift)}
+    if answer is not None:
+        told, to_segment = answer, face.face_to_segment
+        parts["learned-prd"] = lambda: told.prediction.src_mask
+        parts["learned-dst"] = lambda: told.prediction.dst_mask
+        parts["XSeg-prd"] = lambda: seen_by_model(_required(told.src_segment), to_segment, side)
+        parts["XSeg-dst"] = lambda: seen_by_model(_required(told.dst_segment), to_segment, side)
+    chosen = choose_mask(settings.mask_mode, parts, side)
+    return (
+        FaceMask(chosen, 1) if "raw" in settings.mode else shape_mask(chosen, settings.erode_mask, settings.blur_mask)
     )
 
 
-def match_colors(pixels: NDArray, face: AlignedFace, mask: FaceMask) -> NDArray:
-    """Gives the predicted face the Lab mean and deviation of the old one (rct), both measured where the mask is.
+def _required(segment: NDArray | None) -> NDArray:
+    assert segment is not None, "XSeg was not asked"
+    return segment
 
-    Pixels that lie beyond the frame are not measured (spec merging 8, Q18).
 
-    Args:
-        pixels: (R, R, 3) float32 BGR in [0, 1], the predicted face.
+def _put_face(
+    canvas: NDArray,
+    frame: NDArray,
+    face: AlignedFace,
+    answer: FaceAnswer,
+    mask: FaceMask,
+    placed: PlacedMask,
+    frame_to_paste: NDArray,
+    settings: MergeSettings,
+) -> None:
+    """Modes overlay, hist-match, seamless, seamless-hist-match: colors, sharpness, paste, clone, motion, blend."""
+    layer = face_layer(answer, settings)
+    seen = mask.at_model_resolution()
+    if not settings.is_seamless:
+        layer = _match_colors(layer, face, seen, settings)
+    pixels = blur_or_sharpen(layer.pixels, settings.sharpen_mode, settings.blursharpen_amount)
+    layer = FaceLayer(np.clip(pixels, 0.0, 1.0), layer.face_to_layer)
+    dx, dy = face.source.motion.per_frame(settings.motion_blur_power / 100)
+    region = placed.region.grown(int(np.ceil(max(abs(dx), abs(dy)) / 2)), frame.shape)
+    if settings.is_seamless:
+        region, pasted = _clone(layer, frame, face, placed, region, frame_to_paste, settings, seen)
+    else:
+        pasted = paste(layer.pixels, compose_affine(frame_to_paste, layer.face_to_layer), region)
+    pasted = blur_along(pasted, dx, dy)
+    blend(canvas, np.ascontiguousarray(placed.region.within(region).of(pasted)), placed)
+
+
+def _match_colors(layer: FaceLayer, face: AlignedFace, seen: NDArray, settings: MergeSettings) -> FaceLayer:
+    """The new face with the old one's colors, and in mode hist-match with its histogram."""
+    pixels, side = layer.pixels, face.side
+    transform = fit_colors(settings.color_transfer, layer.at_model_resolution(side), face.pixels, seen, face.is_inside)
+    if transform is not None:
+        pixels = transform.apply(pixels, compose_affine(thumbnail_to_square(side), layer.face_to_layer))
+        layer = FaceLayer(pixels, layer.face_to_layer)
+    if settings.mode == "hist-match":
+        inside = seen if settings.masked_hist_match else None
+        new = layer.at_model_resolution(side)
+        curves = fit_histograms(new, face.pixels, inside, settings.hist_match_threshold, face.is_inside)
+        layer = FaceLayer(curves.apply(pixels), layer.face_to_layer)
+    return layer
+
+
+def _clone(
+    layer: FaceLayer,
+    frame: NDArray,
+    face: AlignedFace,
+    placed: PlacedMask,
+    region: Region,
+    frame_to_paste: NDArray,
+    settings: MergeSettings,
+    seen: NDArray,
+) -> tuple[Region, NDArray]:
+    """The frame's own pixels with the face cloned in, and the region they lie in: `region`, or more."""
+    rectangle, free = clone_region(placed, frame.shape)
+    region = region.joined(rectangle)
+    pasted = paste(layer.pixels, compose_affine(frame_to_paste, layer.face_to_layer), region)
+    picture = to_float(region.of(frame))
+    part = rectangle.within(region)
+    part.of(picture)[...] = clone_into(part.of(picture), part.of(pasted), placed.over(rectangle), free)
+    if settings.color_transfer == "none" and settings.mode == "seamless":
+        return region, picture
+    new = seen_in_frame(frame, picture, region, face)
+    transform = fit_colors(settings.color_transfer, new, face.pixels, seen, face.is_inside)
+    if transform is not None:
+        to_frame = compose_affine(thumbnail_to_square(face.side), invert_affine(face.frame_to_face))
+        picture = transform.apply(picture, region.seen_from(to_frame))
+        new = seen_in_frame(frame, picture, region, face)
+    if settings.mode == "seamless-hist-match":
+        curves = fit_histograms(new, face.pixels, None, settings.hist_match_threshold, face.is_inside)
+        picture = curves.apply(picture)
+    return region, picture
+
+
+def _paste_square(canvas: NDArray, answer: FaceAnswer, frame_to_paste: NDArray, settings: MergeSettings) -> None:
+    """Mode raw-rgb: the whole square, its edge smooth over one model pixel."""
+    layer = face_layer(answer, settings)
+    side = len(answer.prediction.face)
+    square = place_mask(FaceMask(np.ones((side, side), np.float32), 1), frame_to_paste, canvas.shape)
+    if not square.region.is_empty:
+        to_layer = compose_affine(frame_to_paste, layer.face_to_layer)
+        blend(canvas, paste(layer.pixels, to_layer, square.region), square)
+
+
+def _predicted_square(
+    frame: NDArray,
+    aligned: Sequence[AlignedFace],
+    answers: Sequence[FaceAnswer],
+    settings: MergeSettings,
+    resolution: int,
+) -> MergedFrame:
+    """Mode raw-predict: the predicted face of the frame's first face and its mask, alone, always of one size; black
+    where there is no face.
     """
-    measured = mask.at_model_resolution() >= FAINTEST
-    if face.is_inside is not None:
-        measured &= face.is_inside
-    if np.count_nonzero(measured) < FEWEST_COLOR_PIXELS:
-        return pixels
-    return fit_reinhard(lab_statistics(pixels, measured), lab_statistics(face.pixels, measured)).apply(pixels)
-
-
-def _part_of_frame_around(matrix: NDArray, side: int, frame_shape: tuple[int, ...]) -> Region:
-    """The part of the frame the aligned square needs: its bounding box and the reach of resampling; may be empty."""
-    height, width = frame_shape[:2]
-    square = np.array([[-0.5, -0.5], [side - 0.5, -0.5], [side - 0.5, side - 0.5], [-0.5, side - 0.5]])
-    corners = transform_points(square, invert_affine(matrix))
-    low, high = np.floor(corners.min(axis=0)).astype(int), np.ceil(corners.max(axis=0)).astype(int) + 1
-    if high[0] <= 0 or high[1] <= 0 or low[0] >= width or low[1] >= height:
-        return Region(0, 0, 0, 0)
-    reach = 6 + int(4 / np.hypot(*matrix[:, 0]))  # cubic kernel; smoothing before shrinking
-    left, top = np.maximum(low - reach, 0)
-    right, bottom = np.minimum(high + reach, (width, height))
-    return Region(int(left), int(top), int(right), int(bottom))
-
-
-def _pixels_inside(matrix: NDArray, side: int, frame_shape: tuple[int, ...]) -> NDArray | None:
-    """Which pixels of the aligned square lie in the frame; None where all do."""
-    height, width = frame_shape[:2]
-    to_frame = invert_affine(matrix)
-    limit = np.array([width, height]) - 0.5
-    last = side - 1.0
-    corners = transform_points(np.array([[0.0, 0], [last, 0], [last, last], [0, last]]), to_frame)
-    if (corners >= -0.5).all() and (corners <= limit).all():
-        return None
-    steps = np.arange(side)
-    across = to_frame[:, 0] * steps[:, None]
-    down = to_frame[:, 1] * steps[:, None] + to_frame[:, 2]
-    x = across[None, :, 0] + down[:, None, 0]
-    y = across[None, :, 1] + down[:, None, 1]
-    return (x >= -0.5) & (x <= limit[0]) & (y >= -0.5) & (y <= limit[1])
+    most = np.iinfo(frame.dtype).max
+    side = resolution * (ENHANCER_SCALE if settings.super_resolution_power else 1)
+    image, mask = np.zeros((side, side, 3), frame.dtype), np.zeros((side, side), frame.dtype)
+    if aligned:
+        layer = face_layer(answers[0], settings)
+        chosen = _choose_mask(aligned[0], answers[0], settings).values
+        if side != resolution:
+            chosen = np.clip(warp(chosen, layer.face_to_layer, side, "cubic", "replicate"), 0, 1)
+        image[...] = to_levels(layer.pixels * np.float32(most), frame.dtype)
+        mask[...] = to_levels(chosen * np.float32(most), frame.dtype)
+    return MergedFrame(image, mask)

@@ -1,66 +1,125 @@
-"""The knobs of merging, each declared once: prompt, flag, settings file, render key and README row come from here.
+"""The knobs of merging, each declared once: prompt, flag, settings file, preset, render key and README row come from
+here.
 
-The order is the order of DFL's questions, and so are the defaults (spec merging 4.4); DFL's numbers are accepted
-beside the words.
+The order is the order of DFL's questions, and so are ranges and defaults (spec merging 4.2, 4.4); DFL's numbers are
+accepted beside the words. Files and presets of settings are merger/presets.py.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import json
-from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Self
 
-from core.errors import BadOption, BrokenFile, MissingInput
-from core.options import Options, check_value, option, specs
+from core.filters import SHARPEN_MODES
+from core.options import Options, option
 
-MODES = {"original": ("0",), "overlay": ("1",), "raw-rgb": ("5",)}
-"""What becomes of the predicted face: nothing; blended in through the mask; the whole square pasted."""
 
-MASK_MODES = {
-    "full": ("0",),
-    "dst": ("1",),
-    "learned-prd": ("2",),
-    "learned-dst": ("3",),
-    "learned-prd*learned-dst": ("4",),
-    "learned-prd+learned-dst": ("5",),
-}
+def numbered(*words: str) -> dict[str, tuple[str, ...]]:
+    """Choices that may be typed by their number, as in DFL."""
+    return {word: (str(number),) for number, word in enumerate(words)}
+
+
+MODES = numbered("original", "overlay", "hist-match", "seamless", "seamless-hist-match", "raw-rgb", "raw-predict")
+"""What becomes of the predicted face. Source: spec merging 3.6."""
+
+MASK_MODES = numbered(
+    "full",
+    "dst",
+    "learned-prd",
+    "learned-dst",
+    "learned-prd*learned-dst",
+    "learned-prd+learned-dst",
+    "XSeg-prd",
+    "XSeg-dst",
+    "XSeg-prd*XSeg-dst",
+    "learned-prd*learned-dst*XSeg-prd*XSeg-dst",
+)
 """Where the face goes. Source: spec merging 3.4."""
 
-COLOR_TRANSFERS = {"none": ("0",), "rct": ("1",)}
-"""How the new face takes the colors of the old one."""
+COLOR_TRANSFERS = numbered("none", "rct", "lct", "mkl", "mkl-m", "idt", "idt-m", "sot-m", "mix-m")
+"""How the new face takes the colors of the old one. Source: spec merging 3.6c."""
+
+COMPATIBILITIES = ("none", "dfl")
+
+_BLENDING = ("color_transfer", "motion_blur_power", "sharpen_mode", "blursharpen_amount")
+_SOFTENING = ("image_denoise_power", "bicubic_degrade_power", "color_degrade_power")
+_SHAPING = ("erode_mask", "blur_mask")
+_UPSCALING = ("super_resolution_power", "sr_range")
+IGNORED = {
+    "original": (*_BLENDING, *_SOFTENING, *_UPSCALING),
+    "overlay": (),
+    "hist-match": (),
+    "seamless": (),
+    "seamless-hist-match": (),
+    "raw-rgb": (*_BLENDING, *_SOFTENING, *_SHAPING),
+    "raw-predict": (*_BLENDING, *_SOFTENING, *_SHAPING, "output_face_scale"),
+}
+"""Settings a mode passes over. Source: spec merging 3.11."""
 
 
-def _is_shaped(settings: MergeSettings) -> bool:
+def _is_blended(settings: MergeSettings) -> bool:
     return not settings.mode.startswith("raw")
+
+
+def _matches_histograms(settings: MergeSettings) -> bool:
+    return "hist-match" in settings.mode
+
+
+def _can_morph(settings: Any) -> bool:
+    """AMP is the class of models whose answer can be morphed; only a command knows the class."""
+    return getattr(settings, "model", "") == "AMP"
 
 
 @dataclass(kw_only=True)
 class MergeSettings(Options):
     """How one frame is merged. Plain values; treated as immutable."""
 
+    morph_factor: float = option(
+        1.0,
+        "Morph factor",
+        low=0.0,
+        high=1.0,
+        when=_can_morph,
+        help="For AMP models: 1 is all src, 0 all dst, between them both.",
+    )
     mode: str = option(
         "overlay",
         "Mode",
         choices=MODES,
         help="original: the frame as it is, only the mask is written. overlay: the face is blended in through the mask."
-        " raw-rgb: the whole predicted square is pasted, for compositing by hand.",
+        " hist-match: the same, and the face takes the old one's histogram. seamless: the face keeps its detail and"
+        " takes its colors from around the mask. raw-rgb: the whole predicted square is pasted, for compositing by"
+        " hand. raw-predict: the square alone.",
+    )
+    masked_hist_match: bool = option(
+        True,
+        "Masked hist match",
+        when=lambda s: s.mode == "hist-match",
+        help="Matches the histograms of what lies inside the mask only.",
+    )
+    hist_match_threshold: int = option(
+        255,
+        "Hist match threshold",
+        low=0,
+        high=255,
+        when=_matches_histograms,
+        help="255 matches fully; less keeps highlights down and makes the face darker.",
     )
     mask_mode: str = option(
         "dst",
         "Mask mode",
         choices=MASK_MODES,
         help="dst: the outline of the landmarks. learned-prd, learned-dst: what the model learned of the new and of the"
-        " old face; their product (*) keeps what both agree on, their sum (+) what either shows. full: the square.",
+        " old face; their product (*) keeps what both agree on, their sum (+) what either shows. XSeg-prd, XSeg-dst:"
+        " what a trained XSeg model sees of them. full: the square.",
     )
     erode_mask: int = option(
         0,
         "Erode mask",
         low=-400,
         high=400,
-        when=_is_shaped,
+        when=_is_blended,
         help="Above 0 shrinks the mask, below 0 grows it. In quarters of a model pixel, so relative to the face.",
     )
     blur_mask: int = option(
@@ -68,8 +127,16 @@ class MergeSettings(Options):
         "Blur mask",
         low=0,
         high=400,
-        when=_is_shaped,
+        when=_is_blended,
         help="Softens the edge of the mask. In quarters of a model pixel, so relative to the face.",
+    )
+    motion_blur_power: int = option(
+        0,
+        "Motion blur power",
+        low=0,
+        high=100,
+        when=_is_blended,
+        help="Smears the face along its way: 100 as if the shutter were open from one frame to the next.",
     )
     output_face_scale: int = option(
         0,
@@ -82,8 +149,70 @@ class MergeSettings(Options):
         "none",
         "Color transfer to predicted face",
         choices=COLOR_TRANSFERS,
-        when=_is_shaped,
-        help="rct gives the new face the mean and the spread of the old one's colors, measured inside the mask.",
+        when=_is_blended,
+        help="How the new face takes the old one's colors. rct: mean and spread, inside the mask. lct, mkl: also how"
+        " the channels vary together. idt, sot: the whole distribution of colors. mix: lightness and color apart."
+        " -m: measured inside the mask.",
+    )
+    sharpen_mode: str = option(
+        "none",
+        "Sharpen mode",
+        choices=numbered(*SHARPEN_MODES),
+        help="How an amount above 0 sharpens the face: against a box, or more gently against a Gaussian.",
+    )
+    blursharpen_amount: int = option(
+        0,
+        "Blur or sharpen amount",
+        low=-100,
+        high=100,
+        when=lambda s: s.sharpen_mode != "none",
+        help="Above 0 sharpens the face, below 0 softens it.",
+    )
+    super_resolution_power: int = option(
+        0,
+        "Super resolution power",
+        low=0,
+        high=100,
+        help="How much detail the face enhancer adds, at four times the model's resolution. Needs its weights.",
+    )
+    image_denoise_power: int = option(
+        0,
+        "Degrade by denoise power",
+        low=0,
+        high=500,
+        when=_is_blended,
+        help="Takes grain and detail out of the frame around the face, to match a soft face.",
+    )
+    bicubic_degrade_power: int = option(
+        0,
+        "Degrade by bicubic rescale power",
+        low=0,
+        high=100,
+        when=_is_blended,
+        help="Makes the frame around the face as soft as a smaller picture.",
+    )
+    color_degrade_power: int = option(
+        0,
+        "Degrade color power of final image",
+        low=0,
+        high=100,
+        when=_is_blended,
+        help="Mixes the finished frame with itself in 256 colors.",
+    )
+    sr_range: str = option(
+        "dfl",
+        "Super resolution range",
+        choices=("dfl", "correct"),
+        ask=False,
+        help="The values the face enhancer is shown: dfl, those that powers in tutorials assume; correct, those it was"
+        " trained on.",
+    )
+    compat: str = option(
+        "none",
+        "Compatible with",
+        choices=COMPATIBILITIES,
+        ask=False,
+        help="dfl: the pixels of older merges, their faults included, for shots that were begun there.",
     )
 
     @classmethod
@@ -97,50 +226,55 @@ class MergeSettings(Options):
         return 1.0 + 0.01 * self.output_face_scale
 
     @property
+    def is_classical(self) -> bool:
+        """Whether the pixels of older merges are wanted."""
+        return self.compat == "dfl"
+
+    @property
+    def is_seamless(self) -> bool:
+        """Whether the face is cloned by its gradients."""
+        return self.mode.startswith("seamless")
+
+    @property
     def needs_prediction(self) -> bool:
-        """Whether the model has to be asked at all."""
-        return self.mode != "original" or self.mask_mode.startswith("learned")
+        """Whether any network has to be asked at all."""
+        return self.mode != "original" or self.mask_mode not in ("full", "dst")
+
+    @property
+    def segments_new_face(self) -> bool:
+        """Whether XSeg is asked about the predicted face."""
+        return "XSeg-prd" in self.mask_mode
+
+    @property
+    def segments_old_face(self) -> bool:
+        """Whether XSeg is asked about the face in the frame."""
+        return "XSeg-dst" in self.mask_mode
+
+    @property
+    def enhances(self) -> bool:
+        """Whether the face enhancer is asked; classically also where only the mask is wanted, which it changes."""
+        return self.super_resolution_power > 0 and (self.mode != "original" or self.is_classical)
+
+    @property
+    def softens_frame(self) -> bool:
+        """Whether pixels outside the mask change, too."""
+        softening = (self.image_denoise_power, self.bicubic_degrade_power, self.color_degrade_power)
+        return any(softening) and not IGNORED[self.mode]
 
     def effective(self) -> dict[str, Any]:
-        """The values that reach the picture: what a mode ignores is left out, so that changing it renders nothing."""
+        """The values that reach the picture: what has no effect is left out, so that changing it renders nothing."""
+        ignored = set(IGNORED[self.mode])
+        if self.mode != "hist-match":
+            ignored.add("masked_hist_match")
+        if not _matches_histograms(self):
+            ignored.add("hist_match_threshold")
+        if self.blursharpen_amount <= 0:
+            ignored.add("sharpen_mode")
+        if self.is_classical:
+            ignored -= set(_UPSCALING)
+        if self.super_resolution_power == 0:
+            ignored.add("sr_range")
+        if not self.needs_prediction:
+            ignored.add("morph_factor")
         values = {field.name: getattr(self, field.name) for field in dataclasses.fields(MergeSettings)}
-        ignored = {"original": ("color_transfer",), "raw-rgb": ("erode_mask", "blur_mask", "color_transfer")}
-        return {name: value for name, value in values.items() if name not in ignored.get(self.mode, ())}
-
-
-def check_settings(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Checks settings that come from a file: known names, accepted values; DFL's numbers become words.
-
-    Raises:
-        BadOption: an unknown name or a value outside its range.
-    """
-    known = {spec.name: spec for spec in specs(MergeSettings)}
-    checked = {}
-    for name, value in values.items():
-        if name not in known:
-            raise BadOption(
-                f"Merging has no setting of this name. Received: {name}.", f"Settings: {', '.join(sorted(known))}."
-            )
-        spec = known[name]
-        is_number = isinstance(value, int) and not isinstance(value, bool)
-        checked[name] = check_value(spec, str(value) if spec.choices and is_number else value)
-    return checked
-
-
-def read_settings(path: Path) -> dict[str, Any]:
-    """Reads a settings file: one JSON object of setting names and values; settings not in it keep their defaults.
-
-    Raises:
-        MissingInput: no such file.
-        BrokenFile: not JSON, or not an object.
-        BadOption: an unknown setting or a bad value.
-    """
-    try:
-        values = json.loads(path.read_text("utf-8"))
-    except OSError as problem:
-        raise MissingInput(f"The settings file {path} cannot be read ({problem.strerror}).") from problem
-    except ValueError as problem:
-        raise BrokenFile(path, f"this is not JSON ({problem}).", 'Write it as {"mask_mode": "dst", ...}.') from problem
-    if not isinstance(values, dict):
-        raise BrokenFile(path, "settings are one JSON object.", 'Write it as {"mask_mode": "dst", ...}.')
-    return check_settings(values)
+        return {name: value for name, value in values.items() if name not in ignored}

@@ -77,18 +77,22 @@ class Enhancer:
         """tensors: as `older_weights.enhancer_table` lists them."""
         self._network = NamedNetwork(forward, tensors, device, largest_batch)
 
-    def enlarge(self, picture: NDArray) -> NDArray:
-        """(H, W, 3) BGR float32 in 0..1 -> (4 H, 4 W, 3) likewise."""
+    def enlarge(self, picture: NDArray, correct: bool = True) -> NDArray:
+        """(H, W, 3) BGR float32 in 0..1 -> (4 H, 4 W, 3) likewise.
+
+        Where it is not to be `correct`, the network is shown 0..1 instead of the -1..1 it was trained on: the look that
+        super resolution of older mergers has. Source: spec merging 2.5, Q12.
+        """
         height, width = picture.shape[:2]
         top, left = max(0, TILE - height) // 2, max(0, TILE - width) // 2
         rows, columns = max(height, TILE), max(width, TILE)
         field = np.zeros((rows, columns, 3), np.float32)
-        field[top : top + height, left : left + width] = np.clip(picture * 2 - 1, -1, 1)
+        field[top : top + height, left : left + width] = np.clip(picture * 2 - 1, -1, 1) if correct else picture
         corners = [(y, x) for y in tile_starts(rows) for x in tile_starts(columns)]
         (tiles,) = self._network.run(np.stack([field[y : y + TILE, x : x + TILE] for y, x in corners]))
         joined = join_tiles(tiles, corners, rows, columns)
         seen = joined[SCALE * top : SCALE * (top + height), SCALE * left : SCALE * (left + width)]
-        return np.clip(seen / 2 + 0.5, 0, 1)
+        return np.clip(seen / 2 + 0.5 if correct else seen, 0, 1)
 
     def enhance(self, picture: NDArray) -> NDArray:
         """(H, W, 3) BGR float32 in 0..1 -> the same size, crisper: enlarged, then reduced by means over areas."""

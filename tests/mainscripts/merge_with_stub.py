@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from facelib.prediction import Prediction, Predictor
 from mainscripts import cli, merge
+from merger.journal import Networks
 from tests.merger.scenes import TintedPredictor
 
 
@@ -26,9 +27,9 @@ class SlowPredictor(TintedPredictor):
         return super().predict(faces)
 
 
-def open_stub(*_: object) -> tuple[str, Callable[[], Predictor]]:
+def open_stub(*_: object) -> tuple[Networks, Callable[[], Predictor]]:
     """Stands in for merge.open_model."""
-    return "weights of the stand-in", SlowPredictor
+    return Networks("48 full_face", "weights of the stand-in"), SlowPredictor
 
 
 if __name__ == "__main__":

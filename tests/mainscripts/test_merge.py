@@ -26,8 +26,8 @@ from core.progress import SilentProgress
 from facelib.face_type import FaceType
 from facelib.metadata import FaceMetadata, write_face
 from mainscripts import merge
-from mainscripts.merge import MergeOptions, fingerprint, open_model, workers_by_default
-from merger.journal import JOURNAL_NAME
+from mainscripts.merge import MergeOptions, workers_by_default
+from merger.journal import JOURNAL_NAME, Networks
 from tests.merger.scenes import TintedPredictor
 from tests.painting import paint_frame
 
@@ -91,14 +91,14 @@ class Shot:
         listener = Listener()
         return merge.run(self.workspace, self.options(**given), listener), listener.text
 
-    def open_model(self, *_: Any) -> tuple[str, Callable[[], TintedPredictor]]:
+    def open_model(self, *_: Any) -> tuple[Networks, Callable[[], TintedPredictor]]:
         """Stands in for merge.open_model."""
 
         def load() -> TintedPredictor:
             self.loaded += 1
             return self.predictor
 
-        return self.model, load
+        return Networks("48 full_face", self.model), load
 
     def files(self) -> dict[str, str]:
         """Name and hash of all finished frames and masks, and of whatever else is in their folders."""
@@ -330,53 +330,6 @@ def test_folders_not_given_are_those_of_the_workspace(shot: Shot) -> None:
 
 def test_workers_leave_a_core_to_the_model() -> None:
     assert 1 <= workers_by_default() <= (os.cpu_count() or 1)
-
-
-# ------------------------------------------------------------------------------------------------------------- models
-
-
-def write_model(folder: Path, name: str) -> None:
-    """A saved model that nobody will load: one part with one tensor."""
-    from models.base import State
-    from models.checkpoint import CheckpointStore
-    from models.checkpoint_files import TrainingState
-
-    parts: State = {"encoder": {"weight": np.ones(3, np.float32)}, "optimizer": {"iteration": np.zeros(1, np.int64)}}
-    CheckpointStore(folder / f"{name}_Quick96").save(parts, TrainingState(seed=1))
-
-
-def test_an_unknown_model_is_refused_and_the_existing_ones_are_named(odd_folder: Path) -> None:
-    shot = Shot(odd_folder, 1)
-    with pytest.raises(MissingInput, match="There is no trained Quick96 model"):
-        open_model(shot.workspace.model, shot.options(), Listener())
-    write_model(shot.workspace.model, "anna")
-    write_model(shot.workspace.model, "bert")
-    with pytest.raises(MissingInput, match=r"Received: carl\.(.|\n)*anna(.|\n)*|bert"):
-        open_model(shot.workspace.model, shot.options(model_name="carl"), Listener())
-    with pytest.raises(BadOption, match="Received: SAEHD"):
-        shot.options(model="SAEHD")
-    assert {path.name for path in shot.workspace.model.iterdir()} == {"anna_Quick96", "bert_Quick96"}
-
-
-def test_the_newest_model_is_taken_unless_one_is_named(odd_folder: Path) -> None:
-    shot = Shot(odd_folder, 1)
-    write_model(shot.workspace.model, "anna")
-    write_model(shot.workspace.model, "bert")
-    for name, given in (("bert", {}), ("anna", {"model_name": "anna"}), ("anna", {"force_model_name": "anna"})):
-        listener = Listener()
-        open_model(shot.workspace.model, shot.options(**given), listener)
-        assert f"Model {name} (Quick96), iteration" in listener.text
-
-
-def test_a_fingerprint_tells_any_change_of_the_weights() -> None:
-    parts = {"encoder": {"weight": np.arange(6, dtype=np.float32)}}
-    before = fingerprint(parts)
-    assert fingerprint({"encoder": {"weight": np.arange(6, dtype=np.float32)}}) == before
-    changed = np.arange(6, dtype=np.float32)
-    changed[3] = np.nextafter(changed[3], 9)
-    assert fingerprint({"encoder": {"weight": changed}}) != before
-    assert fingerprint({"encoder": {"weight": parts["encoder"]["weight"].reshape(2, 3)}}) != before
-    assert fingerprint({"encoder": {"bias": parts["encoder"]["weight"]}}) != before
 
 
 # ---------------------------------------------------------------------------------------- as a process of its own

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.geometry import warp
-from merger.compositing import PlacedMask, Region, add_coverage, blend_face, place_mask, reachable_region
+from merger.compositing import PlacedMask, Region, add_coverage, blend, paste, place_mask, reachable_region
 from merger.masks import FaceMask
 from tests.merger.scenes import disc
 
@@ -17,6 +17,11 @@ def turned(scale: float, angle: float, x: float, y: float) -> np.ndarray:
     """(2, 3) face pixels to frame pixels: scaled, turned, and moved so that the face's first pixel comes to (x, y)."""
     cosine, sine = scale * np.cos(angle), scale * np.sin(angle)
     return np.array([[cosine, -sine, x], [sine, cosine, y]])
+
+
+def blend_face(canvas: np.ndarray, face: np.ndarray, frame_to_face: np.ndarray, placed: PlacedMask) -> None:
+    """A face pasted and blended."""
+    blend(canvas, paste(face, frame_to_face, placed.region), placed)
 
 
 def inverse(matrix: np.ndarray) -> np.ndarray:
@@ -125,3 +130,18 @@ def test_coverage_of_two_masks_is_what_either_covers() -> None:
     assert coverage[0].tolist() == [0, 192, 192]
     add_coverage(coverage, PlacedMask(Region(0, 0, 3, 2), np.ones((2, 3), np.float32)))
     assert (coverage == 255).all()
+
+
+def test_weights_over_another_region() -> None:
+    placed = PlacedMask(Region(2, 1, 4, 3), np.array([[0.1, 0.2], [0.3, 0.4]], np.float32))
+    wider = placed.over(Region(1, 0, 4, 5))
+    assert wider.tolist() == [[0, 0, 0], [0, *placed.weights[0]], [0, *placed.weights[1]], [0, 0, 0], [0, 0, 0]]
+    assert placed.over(Region(3, 2, 9, 4)).tolist() == [[placed.weights[1, 1], 0, 0, 0, 0, 0], [0] * 6]
+    assert not placed.over(Region(8, 8, 9, 9)).any()
+
+
+def test_regions_grow_join_and_move() -> None:
+    region = Region(3, 2, 8, 9)
+    assert region.grown(4, (10, 20, 3)) == Region(0, 0, 12, 10)
+    assert region.joined(Region(1, 5, 4, 11)) == Region(1, 2, 8, 11)
+    assert region.within(Region(1, 2, 9, 9)) == Region(2, 0, 7, 7)

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from core.images import read_gray, read_image, write_image
-from facelib.prediction import Prediction
 from merger.compositors import Aligned, Compositor, CompositorSetup, Done, Drop, Failed, Finish, Prepare
+from merger.face_tools import FaceAnswer, FaceTools, ask_networks
 from merger.frames import FrameFace, FrameFaces
 from merger.settings import MergeSettings
 from tests.merger.scenes import TintedPredictor, painted_landmarks, smooth_frame
@@ -31,17 +31,19 @@ def compositor(tmp_path: Path) -> Compositor:
     )
 
 
-def predictions(aligned: Aligned) -> list[Prediction]:
-    return list(TintedPredictor().predict(aligned.faces))
+def answers(aligned: Aligned) -> list[FaceAnswer]:
+    return ask_networks(FaceTools.of(TintedPredictor()), aligned.questions, SETTINGS)
 
 
 def test_a_frame_with_a_face_takes_two_messages(compositor: Compositor, frame: FrameFaces, tmp_path: Path) -> None:
     aligned = compositor.work_on(Prepare(7, frame, SETTINGS))
     assert isinstance(aligned, Aligned)
     assert aligned.number == 7
-    assert aligned.faces.shape == (1, 48, 48, 3)
-    assert aligned.faces.dtype == np.float32
-    done = compositor.work_on(Finish(7, predictions(aligned)))
+    (question,) = aligned.questions
+    assert question.pixels.shape == (48, 48, 3)
+    assert question.pixels.dtype == np.float32
+    assert question.around is None
+    done = compositor.work_on(Finish(7, answers(aligned)))
     image, mask = tmp_path / "merged" / "00001.png", tmp_path / "masks" / "00001.png"
     assert done == Done(7, (image.stat().st_size, mask.stat().st_size))
     assert read_image(image).shape == (90, 120, 3)
@@ -64,7 +66,7 @@ def test_a_dropped_frame_is_forgotten(compositor: Compositor, frame: FrameFaces)
     assert isinstance(aligned, Aligned)
     assert compositor.work_on(Drop(0)) is None
     assert compositor.work_on(Drop(5)) is None
-    assert isinstance(compositor.work_on(Finish(0, predictions(aligned))), Failed)
+    assert isinstance(compositor.work_on(Finish(0, answers(aligned))), Failed)
 
 
 def test_a_broken_frame_fails_in_words(compositor: Compositor, frame: FrameFaces) -> None:
@@ -82,7 +84,7 @@ def test_an_unforeseen_failure_carries_its_traceback(compositor: Compositor, fra
     assert isinstance(aligned, Aligned)
     failed = compositor.work_on(Finish(0, ()))
     assert isinstance(failed, Failed)
-    assert "IndexError" in failed.reason
+    assert "KeyError" in failed.reason
     assert "composite_faces" in failed.details
 
 

@@ -18,8 +18,9 @@ from facelib.prediction import Prediction
 from merger import engine
 from merger.compositors import CompositorSetup, remove_unfinished_files
 from merger.engine import FrameJob, MergeOutcome, merge_frames
+from merger.face_tools import FaceTools
 from merger.frames import FrameFace, FrameFaces
-from merger.merge_frame import FaceTools, merge_frame
+from merger.merge_frame import merge_frame
 from merger.settings import MergeSettings
 from tests.merger.poison import TravelingFace, die, die_once, fail_to_arrive, note_modules
 from tests.merger.scenes import TintedPredictor, painted_landmarks, smooth_frame

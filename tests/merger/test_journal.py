@@ -8,10 +8,16 @@ from pathlib import Path
 import pytest
 
 from core.errors import MissingInput
-from merger.frames import FrameFace, FrameFaces
-from merger.journal import JOURNAL_NAME, Journal, RenderKey, render_key, summary
+from merger.frames import FrameFace, FrameFaces, Motion
+from merger.journal import JOURNAL_NAME, Journal, Networks, RenderKey, render_key, summary
 from merger.settings import MergeSettings
 from tests.merger.scenes import painted_landmarks
+
+
+def network(weights: str) -> Networks:
+    """One whose weights are known by a word."""
+    return Networks("48 full_face", weights)
+
 
 KEY = RenderKey("frame", "faces", "settings", "model", "software")
 
@@ -114,37 +120,71 @@ def test_a_journal_much_longer_than_the_shot_is_written_anew(tmp_path: Path) -> 
 
 def test_each_input_changes_its_part_of_the_key_and_no_other(frame: FrameFaces) -> None:
     settings = MergeSettings.of()
-    before = render_key(frame, settings, "model a")
-    assert render_key(frame, settings, "model a") == before
-    assert render_key(frame, settings, "model b").changes_since(before) == ["model"]
-    assert render_key(frame, MergeSettings.of(blur_mask=3), "model a").changes_since(before) == ["settings"]
+    before = render_key(frame, settings, network("model a"))
+    assert render_key(frame, settings, network("model a")) == before
+    assert render_key(frame, settings, network("model b")).changes_since(before) == ["model"]
+    assert render_key(frame, MergeSettings.of(blur_mask=3), network("model a")).changes_since(before) == ["settings"]
     moved = FrameFaces(frame.path, (FrameFace(frame.faces[0].landmarks + 0.01),))
-    assert render_key(moved, settings, "model a").changes_since(before) == ["faces"]
+    assert render_key(moved, settings, network("model a")).changes_since(before) == ["faces"]
     lifted = FrameFaces(frame.path, (FrameFace(frame.faces[0].landmarks, 0.5),))
-    assert render_key(lifted, settings, "model a").changes_since(before) == ["faces"]
+    assert render_key(lifted, settings, network("model a")).changes_since(before) == ["faces"]
     os.utime(frame.path, ns=(1, 1))
-    assert render_key(frame, settings, "model a").changes_since(before) == ["frame"]
+    assert render_key(frame, settings, network("model a")).changes_since(before) == ["frame"]
 
 
 def test_the_name_of_a_face_file_is_of_no_concern(frame: FrameFaces) -> None:
     renamed = FrameFaces(frame.path, (FrameFace(frame.faces[0].landmarks, name="better name.jpg"),))
-    assert render_key(renamed, MergeSettings.of(), "m") == render_key(frame, MergeSettings.of(), "m")
+    assert render_key(renamed, MergeSettings.of(), network("m")) == render_key(frame, MergeSettings.of(), network("m"))
 
 
 def test_a_frame_without_a_face_depends_on_nothing_but_itself(frame: FrameFaces) -> None:
     alone = FrameFaces(frame.path)
-    assert render_key(alone, MergeSettings.of(), "a") == render_key(alone, MergeSettings.of(mask_mode="full"), "b")
+    assert render_key(alone, MergeSettings.of(), network("a")) == render_key(
+        alone, MergeSettings.of(mask_mode="full"), network("b")
+    )
 
 
 def test_where_the_model_is_not_asked_it_does_not_matter(frame: FrameFaces) -> None:
     settings = MergeSettings.of(mode="original", mask_mode="dst")
-    assert render_key(frame, settings, "a") == render_key(frame, settings, "b")
+    assert render_key(frame, settings, network("a")) == render_key(frame, settings, network("b"))
+
+
+def test_the_shape_of_the_model_always_matters(frame: FrameFaces) -> None:
+    """Resolution and face type decide where masks lie, even where the model's answer is not needed."""
+    settings = MergeSettings.of(mode="original", mask_mode="dst")
+    before = render_key(frame, settings, Networks("48 full_face", "a"))
+    assert render_key(frame, settings, Networks("64 full_face", "a")).changes_since(before) == ["model"]
+
+
+def test_other_networks_matter_where_they_are_asked(frame: FrameFaces) -> None:
+    one, other = Networks("48", "a", "x", "e"), Networks("48", "a", "y", "f")
+    for given, matters in (
+        ({}, False),
+        ({"mask_mode": "XSeg-dst"}, True),
+        ({"super_resolution_power": 20}, True),
+        ({"super_resolution_power": 20, "mode": "original"}, False),
+    ):
+        settings = MergeSettings.of(**given)
+        assert (render_key(frame, settings, one) != render_key(frame, settings, other)) == matters
+
+
+def test_motion_matters_where_it_blurs(frame: FrameFaces) -> None:
+    moving = FrameFaces(frame.path, (FrameFace(frame.faces[0].landmarks, motion=Motion(3, 4)),))
+    for power, matters in ((0, False), (10, True)):
+        settings = MergeSettings.of(motion_blur_power=power)
+        assert (render_key(frame, settings, network("a")) != render_key(moving, settings, network("a"))) == matters
+
+
+def test_without_a_face_only_the_square_alone_follows_the_model(frame: FrameFaces) -> None:
+    alone, settings = FrameFaces(frame.path), MergeSettings.of(mode="raw-predict")
+    before = render_key(alone, settings, Networks("48 full_face", "a"))
+    assert render_key(alone, settings, Networks("64 full_face", "a")).changes_since(before) == ["model"]
 
 
 def test_a_frame_that_is_gone(frame: FrameFaces) -> None:
     frame.path.unlink()
     with pytest.raises(MissingInput, match=r"00001\.png"):
-        render_key(frame, MergeSettings.of(), "m")
+        render_key(frame, MergeSettings.of(), network("m"))
 
 
 def test_summaries() -> None:

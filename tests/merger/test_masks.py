@@ -2,51 +2,64 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+import cv2
 import numpy as np
 import pytest
 
 from facelib.alignment import frame_to_face
 from facelib.face_type import FaceType
-from facelib.prediction import Prediction
-from merger.masks import FaceMask, choose_mask, nonzero_box, outline_mask, shape_mask
+from merger.masks import FaceMask, choose_mask, nonzero_box, outline_mask, shape_fine_mask, shape_mask
 from tests.merger.scenes import painted_landmarks
 
 SIDE = 32
 
 
-def flat(new: float, old: float) -> Prediction:
-    """Masks of one value each."""
-    face = np.zeros((SIDE, SIDE, 3), np.float32)
-    return Prediction(face, np.full((SIDE, SIDE), new, np.float32), np.full((SIDE, SIDE), old, np.float32))
+def flat_parts(**values: float) -> dict[str, Callable[[], np.ndarray]]:
+    """Masks of one value each, by name; "prd" stands for learned-prd, "Xdst" for XSeg-dst, and so on."""
+    names = {"prd": "learned-prd", "dst": "learned-dst", "Xprd": "XSeg-prd", "Xdst": "XSeg-dst"}
+    return {names[k]: lambda v=v: np.full((SIDE, SIDE), v, np.float32) for k, v in values.items()}  # type: ignore[misc]
 
 
 @pytest.mark.parametrize(
-    ("mode", "new", "old", "value"),
+    ("mode", "parts", "value"),
     [
-        ("full", 0.3, 0.5, 1.0),
-        ("learned-prd", 0.3, 0.5, 0.3),
-        ("learned-dst", 0.3, 0.5, 0.5),
-        ("learned-prd*learned-dst", 0.3, 0.5, 0.15),
-        ("learned-prd+learned-dst", 0.3, 0.5, 0.8),
-        ("learned-prd+learned-dst", 0.8, 0.5, 1.0),
-        ("learned-prd", 1.4, 0.5, 1.0),
-        ("learned-prd*learned-dst", 1.4, -0.2, 0.0),
-        ("learned-prd", 0.0039, 0.5, 0.0),  # below 1/255
-        ("learned-prd", 0.0040, 0.5, 0.0040),
+        ("full", {}, 1.0),
+        ("learned-prd", {"prd": 0.3}, 0.3),
+        ("learned-dst", {"dst": 0.5}, 0.5),
+        ("learned-prd*learned-dst", {"prd": 0.3, "dst": 0.5}, 0.15),
+        ("learned-prd+learned-dst", {"prd": 0.3, "dst": 0.5}, 0.8),
+        ("learned-prd+learned-dst", {"prd": 0.8, "dst": 0.5}, 1.0),
+        ("XSeg-prd", {"Xprd": 0.7}, 0.7),
+        ("XSeg-dst", {"Xdst": 0.6}, 0.6),
+        ("XSeg-prd*XSeg-dst", {"Xprd": 0.7, "Xdst": 0.6}, 0.42),
+        ("learned-prd*learned-dst*XSeg-prd*XSeg-dst", {"prd": 0.9, "dst": 0.8, "Xprd": 0.7, "Xdst": 0.6}, 0.3024),
+        ("learned-prd", {"prd": 1.4}, 1.0),
+        ("learned-prd*learned-dst", {"prd": 1.4, "dst": -0.2}, 0.0),
+        ("learned-prd", {"prd": 0.0039}, 0.0),  # below 1/255
+        ("learned-prd", {"prd": 0.0040}, 0.0040),
     ],
 )
-def test_what_each_mode_means(mode: str, new: float, old: float, value: float) -> None:
-    landmarks = painted_landmarks((40, 40), 30)
-    mask = choose_mask(mode, flat(new, old), landmarks, frame_to_face(landmarks, FaceType.FULL, SIDE), SIDE, 1.0)
+def test_what_each_mode_means(mode: str, parts: dict[str, float], value: float) -> None:
+    """Only the parts a mode names are asked for: the others are not even there."""
+    mask = choose_mask(mode, flat_parts(**parts), SIDE)
     assert mask.dtype == np.float32
     assert mask == pytest.approx(np.full((SIDE, SIDE), value), abs=1e-6)
 
 
-def test_a_prediction_is_never_changed() -> None:
-    prediction = flat(0.0039, 0.5)
-    landmarks = painted_landmarks((40, 40), 30)
-    choose_mask("learned-prd", prediction, landmarks, np.eye(2, 3), SIDE, 1.0)
-    assert (prediction.src_mask > 0).all()
+def test_a_part_is_never_changed() -> None:
+    mask = np.full((SIDE, SIDE), 0.0039, np.float32)
+    choose_mask("learned-prd", {"learned-prd": lambda: mask}, SIDE)
+    assert (mask > 0).all()
+
+
+def test_shrinking_floats_equals_shrinking_levels() -> None:
+    rng = np.random.default_rng(6)
+    fine = cv2.GaussianBlur(rng.random((96, 96), dtype=np.float32), (0, 0), 4)
+    for erode in (-9, 8):
+        exact = shape_fine_mask(fine, erode, 7, exact=True)
+        assert shape_fine_mask(fine, erode, 7) == pytest.approx(exact, abs=1 / 65535)
 
 
 def test_the_outline_follows_the_landmarks() -> None:

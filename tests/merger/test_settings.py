@@ -1,35 +1,76 @@
-"""The knobs of merging: words, DFL's numbers, ranges, defaults, files."""
+"""The knobs of merging: words, DFL's numbers, ranges, defaults, questions, and what has an effect."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from core.errors import BadOption, BrokenFile, MissingInput
-from core.options import Options, parse_value, specs
-from merger.settings import MASK_MODES, MergeSettings, check_settings, read_settings
+from core.errors import BadOption
+from core.options import Options, OptionSpec, parse_value, resolve, specs
+from merger.settings import MergeSettings
 
 SPECS = {spec.name: spec for spec in specs(MergeSettings)}
 
 
 def test_defaults_are_those_of_the_classical_questions() -> None:
-    """Without a person at the keyboard: overlay, landmark mask, no color transfer (spec merging 4.4)."""
-    assert vars(MergeSettings.of()) == {
+    """Without a person at the keyboard: overlay, landmark mask, no color transfer, threshold 255 (spec merging 4.4)."""
+    values = vars(MergeSettings.of())
+    words = {name: value for name, value in values.items() if isinstance(value, str)}
+    assert words == {
         "mode": "overlay",
         "mask_mode": "dst",
-        "erode_mask": 0,
-        "blur_mask": 0,
-        "output_face_scale": 0,
         "color_transfer": "none",
+        "sharpen_mode": "none",
+        "sr_range": "dfl",
+        "compat": "none",
     }
+    others = {name: value for name, value in values.items() if name not in words and value != 0}
+    assert others == {"morph_factor": 1.0, "masked_hist_match": True, "hist_match_threshold": 255}
 
 
 def test_the_order_is_that_of_the_classical_questions() -> None:
-    order = ["mode", "mask_mode", "erode_mask", "blur_mask", "output_face_scale", "color_transfer"]
-    assert [spec.name for spec in specs(MergeSettings)] == order
+    order = """
+        mode masked_hist_match hist_match_threshold mask_mode erode_mask blur_mask motion_blur_power output_face_scale
+        color_transfer sharpen_mode blursharpen_amount super_resolution_power image_denoise_power bicubic_degrade_power
+        color_degrade_power"""
+    asked = [spec.name for spec in specs(MergeSettings) if spec.ask]
+    assert asked == ["morph_factor", *order.split()]
+
+
+class Asked:
+    """Answers every question with its default, or as told; remembers what was asked."""
+
+    def __init__(self, **answers: Any) -> None:
+        self.answers, self.names = answers, list[str]()
+
+    def ask(self, spec: OptionSpec, default: Any) -> Any:
+        self.names.append(spec.name)
+        return self.answers.get(spec.name, default)
+
+
+@pytest.mark.parametrize(
+    ("answers", "left_out"),
+    [
+        ({}, {"masked_hist_match", "hist_match_threshold", "blursharpen_amount"}),
+        ({"mode": "hist-match", "sharpen_mode": "box"}, set()),
+        ({"mode": "seamless-hist-match"}, {"masked_hist_match", "blursharpen_amount"}),
+        (
+            {"mode": "raw-rgb"},
+            {
+                *("masked_hist_match", "hist_match_threshold", "erode_mask", "blur_mask", "motion_blur_power"),
+                *("color_transfer", "blursharpen_amount", "image_denoise_power", "bicubic_degrade_power"),
+                "color_degrade_power",
+            },
+        ),
+    ],
+)
+def test_only_what_matters_is_asked(answers: dict[str, Any], left_out: set[str]) -> None:
+    """Source: spec merging 4.4. The morph factor is a question of AMP models."""
+    asker = Asked(**answers)
+    resolve(MergeSettings, {}, asker=asker)
+    assert set(asker.names) == {spec.name for spec in specs(MergeSettings) if spec.ask} - left_out - {"morph_factor"}
 
 
 @pytest.mark.parametrize(
@@ -37,6 +78,10 @@ def test_the_order_is_that_of_the_classical_questions() -> None:
     [
         ("mode", "0", "original"),
         ("mode", "1", "overlay"),
+        ("mode", "2", "hist-match"),
+        ("mode", "3", "seamless"),
+        ("mode", "4", "seamless-hist-match"),
+        ("mode", "6", "raw-predict"),
         ("mode", "5", "raw-rgb"),
         ("mode", "RAW-RGB", "raw-rgb"),
         ("mask_mode", "0", "full"),
@@ -46,7 +91,19 @@ def test_the_order_is_that_of_the_classical_questions() -> None:
         ("mask_mode", "4", "learned-prd*learned-dst"),
         ("mask_mode", "5", "learned-prd+learned-dst"),
         ("mask_mode", "learned-prd+learned-dst", "learned-prd+learned-dst"),
+        ("mask_mode", "6", "XSeg-prd"),
+        ("mask_mode", "7", "XSeg-dst"),
+        ("mask_mode", "8", "XSeg-prd*XSeg-dst"),
+        ("mask_mode", "9", "learned-prd*learned-dst*XSeg-prd*XSeg-dst"),
         ("color_transfer", "0", "none"),
+        *(
+            ("color_transfer", str(n), word)
+            for n, word in enumerate(["none", "rct", "lct", "mkl", "mkl-m", "idt", "idt-m", "sot-m", "mix-m"])
+        ),
+        ("sharpen_mode", "2", "gaussian"),
+        ("image_denoise_power", "500", 500),
+        ("hist_match_threshold", "0", 0),
+        ("blursharpen_amount", "-100", -100),
         ("color_transfer", "rct", "rct"),
         ("erode_mask", "-400", -400),
         ("blur_mask", "400", 400),
@@ -60,10 +117,12 @@ def test_words_and_numbers_are_accepted(name: str, typed: str, value: Any) -> No
 @pytest.mark.parametrize(
     ("name", "typed"),
     [
-        ("mode", "2"),  # hist-match does not exist yet; 2 must not become the third word
         ("mode", "7"),
-        ("mask_mode", "6"),
-        ("color_transfer", "2"),
+        ("mask_mode", "10"),
+        ("color_transfer", "9"),
+        ("color_transfer", "sot"),  # only measured inside the mask
+        ("image_denoise_power", "501"),
+        ("morph_factor", "1.1"),
         ("erode_mask", "401"),
         ("blur_mask", "-1"),
         ("output_face_scale", "51"),
@@ -76,7 +135,8 @@ def test_anything_else_is_refused(name: str, typed: str) -> None:
 
 
 def test_the_prompt_shows_numbers_with_their_words() -> None:
-    assert SPECS["mode"].range_text == "0:original/1:overlay/5:raw-rgb"
+    shown = "0:original/1:overlay/2:hist-match/3:seamless/4:seamless-hist-match/5:raw-rgb/6:raw-predict"
+    assert SPECS["mode"].range_text == shown
 
 
 def test_face_scale_has_the_classical_sign() -> None:
@@ -84,13 +144,74 @@ def test_face_scale_has_the_classical_sign() -> None:
     assert MergeSettings.of(output_face_scale=-50).paste_scale == pytest.approx(0.5)
 
 
-def test_only_what_reaches_the_picture_is_effective() -> None:
-    plain, turned = MergeSettings.of(mode="raw-rgb"), MergeSettings.of(mode="raw-rgb")
-    turned.erode_mask, turned.blur_mask, turned.color_transfer = 30, 30, "rct"
-    assert plain.effective() == turned.effective()
-    assert plain.effective() != MergeSettings.of(mode="raw-rgb", mask_mode="full").effective()
-    for name, value in (("erode_mask", 3), ("blur_mask", 3), ("color_transfer", "rct"), ("output_face_scale", 3)):
-        assert MergeSettings.of(**{name: value}).effective() != MergeSettings.of().effective()
+SAMPLES: dict[str, Any] = {
+    "mask_mode": "full",
+    "erode_mask": 3,
+    "blur_mask": 3,
+    "motion_blur_power": 3,
+    "output_face_scale": 3,
+    "color_transfer": "rct",
+    "blursharpen_amount": -3,
+    "super_resolution_power": 3,
+    "image_denoise_power": 3,
+    "bicubic_degrade_power": 3,
+    "color_degrade_power": 3,
+    "masked_hist_match": False,
+    "hist_match_threshold": 3,
+}
+EVERYWHERE = {"mask_mode", "output_face_scale"}
+BLENDED = {*SAMPLES} - {"masked_hist_match", "hist_match_threshold"}
+
+
+@pytest.mark.parametrize(
+    ("mode", "counts"),
+    [
+        ("original", EVERYWHERE | {"erode_mask", "blur_mask"}),
+        ("overlay", BLENDED),
+        ("hist-match", {*SAMPLES}),
+        ("seamless", BLENDED),
+        ("seamless-hist-match", BLENDED | {"hist_match_threshold"}),
+        ("raw-rgb", EVERYWHERE | {"super_resolution_power"}),
+        ("raw-predict", {"mask_mode", "super_resolution_power"}),
+    ],
+)
+def test_only_what_reaches_the_picture_is_effective(mode: str, counts: set[str]) -> None:
+    """The table of spec merging 3.11."""
+    plain = MergeSettings.of(mode=mode).effective()
+    found = {
+        name for name, value in SAMPLES.items() if MergeSettings.of(mode=mode, **{name: value}).effective() != plain
+    }
+    assert found == counts
+
+
+def test_details_of_what_is_not_done_have_no_effect() -> None:
+    assert MergeSettings.of(sharpen_mode="box").effective() == MergeSettings.of().effective()
+    assert MergeSettings.of(sr_range="correct").effective() == MergeSettings.of().effective()
+    sharp, enhanced = {"blursharpen_amount": 5}, {"super_resolution_power": 5}
+    assert MergeSettings.of(sharpen_mode="box", **sharp).effective() != MergeSettings.of(**sharp).effective()
+    assert MergeSettings.of(sr_range="correct", **enhanced).effective() != MergeSettings.of(**enhanced).effective()
+
+
+@pytest.mark.parametrize(
+    ("given", "asked", "segments"),
+    [
+        ({}, True, (False, False)),
+        ({"mode": "original"}, False, (False, False)),
+        ({"mode": "original", "mask_mode": "learned-dst"}, True, (False, False)),
+        ({"mask_mode": "XSeg-prd"}, True, (True, False)),
+        ({"mask_mode": "9"}, True, (True, True)),
+    ],
+)
+def test_which_networks_are_needed(given: dict[str, Any], asked: bool, segments: tuple[bool, bool]) -> None:
+    settings = MergeSettings.of(**given)
+    assert settings.needs_prediction == asked
+    assert (settings.segments_new_face, settings.segments_old_face) == segments
+
+
+def test_the_frame_is_softened_only_where_faces_are_blended() -> None:
+    assert MergeSettings.of(image_denoise_power=1).softens_frame
+    assert not MergeSettings.of(image_denoise_power=1, mode="raw-rgb").softens_frame
+    assert not MergeSettings.of(blur_mask=5).softens_frame
 
 
 def test_settings_are_taken_out_of_a_commands_options() -> None:
@@ -102,37 +223,3 @@ def test_settings_are_taken_out_of_a_commands_options() -> None:
     part = MergeSettings.part_of(options)
     assert type(part) is MergeSettings
     assert part == MergeSettings.of(blur_mask=9)
-
-
-def test_a_settings_file(tmp_path: Path) -> None:
-    path = tmp_path / "look.json"
-    path.write_text(json.dumps({"mode": 5, "mask_mode": "3", "erode_mask": -7}))
-    assert read_settings(path) == {"mode": "raw-rgb", "mask_mode": "learned-dst", "erode_mask": -7}
-
-
-@pytest.mark.parametrize(
-    ("text", "error", "words"),
-    [
-        ("{", BrokenFile, "not JSON"),
-        ("[1]", BrokenFile, "one JSON object"),
-        ('{"mask": 1}', BadOption, "Received: mask"),
-        ('{"blur_mask": 999}', BadOption, "Received: 999"),
-        ('{"blur_mask": true}', BadOption, "Received: True"),
-        ('{"mask_mode": 9}', BadOption, "Received: 9"),
-    ],
-)
-def test_a_bad_settings_file_is_refused_in_words(tmp_path: Path, text: str, error: type[Exception], words: str) -> None:
-    path = tmp_path / "look.json"
-    path.write_text(text)
-    with pytest.raises(error, match=words):
-        read_settings(path)
-
-
-def test_a_missing_settings_file(tmp_path: Path) -> None:
-    with pytest.raises(MissingInput, match=r"none\.json"):
-        read_settings(tmp_path / "none.json")
-
-
-def test_every_mask_mode_word_survives_a_file() -> None:
-    for word in MASK_MODES:
-        assert check_settings({"mask_mode": word}) == {"mask_mode": word}

@@ -24,6 +24,7 @@ from facelib.face_type import FaceType
 from facelib.metadata import read_metadata
 from facelib.prediction import Prediction, Predictor
 from mainscripts import extract, merge, videoed, videoed_result
+from merger.journal import Networks
 
 FRAMES = 6
 RATE = Fraction(24000, 1001)
@@ -87,8 +88,8 @@ def test_demonstrate_a_frames_journey(odd_folder: Path, monkeypatch: pytest.Monk
     # 6.-8. The model is trained (here: perfect), and every frame is merged.
     def open_model(
         folder: Path, options: merge.MergeOptions, progress: Progress
-    ) -> tuple[str, Callable[[], Predictor]]:
-        return "perfect", PerfectModel
+    ) -> tuple[Networks, Callable[[], Predictor]]:
+        return Networks("128", "perfect"), PerfectModel
 
     monkeypatch.setattr(merge, "open_model", open_model)
     options = merge.MergeOptions.of(
