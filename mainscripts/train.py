@@ -61,7 +61,8 @@ def run(workspace: Workspace, options: TrainOptions, progress: Progress) -> Outc
     values = _model_values(workspace, options, folder)
     sides = _open_sides(workspace, options, values, progress)
     if options.debug:
-        seed = _settled_seed(options, None)
+        saved = saved_state(folder, options.restore_backup)
+        seed = _settled_seed(options, saved.seed if saved is not None else None)
         return show_samples(_build(options, values, seed), *sides, seed, folder, progress)
     chosen = options.choose_preview_faces
     preview_faces = None if chosen is None else read_choice(chosen, sides)

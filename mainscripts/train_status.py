@@ -33,6 +33,9 @@ from models.report import REPORT_NAME
 TREND_ITERATIONS = 1000
 """So many iterations are compared with as many before them; fewer where the training is younger."""
 
+LEAST_STRETCH = 10
+"""A trend of fewer iterations than this would only be noise."""
+
 _OF_ALL_SESSIONS = ("seconds", "rollbacks")
 """Figures that a session takes over from the one before."""
 
@@ -122,8 +125,9 @@ def look_at_training(workspace: Workspace, options: TrainOptions) -> TrainingSta
     if running:
         target = int(report.get("target_iteration", target))
     seconds_to_target = max(0, target - iteration) * speed if target and speed is not None else None
-    if running and report.get("eta_seconds") is not None:
+    if running and report.get("eta_seconds") is not None and target > iteration:
         seconds_to_target = float(report["eta_seconds"])
+        speed = seconds_to_target / (target - iteration)  # of the trainer, without what compiling took
     history = state.history if state is not None else LossHistory()
     trend, stretch = loss_trend(history)
     manifest = store.current / "manifest.json"
@@ -154,7 +158,7 @@ def look_at_training(workspace: Workspace, options: TrainOptions) -> TrainingSta
 def loss_trend(history: LossHistory) -> tuple[dict[str, float], int]:
     """The change of every loss from the last but one stretch of iterations to the last; and their length."""
     stretch = min(TREND_ITERATIONS, len(history) // 2)
-    if stretch == 0:
+    if stretch < LEAST_STRETCH:
         return {}, 0
     last = history.values[-stretch:].mean(axis=0, dtype="float64")
     before = history.values[-2 * stretch : -stretch].mean(axis=0, dtype="float64")
