@@ -101,17 +101,20 @@ def link_faces(sights: Sequence[Sight], shots: Shots) -> list[Track]:
     """Gives every face a track: numbered by first frame, in one frame as the finder reports them."""
     tracks: list[Track] = []
     in_shot: list[_Thread] = []
+    in_sight: list[_Thread] = []
     for frame, sight in enumerate(sights):
         if frame > 0 and shots.shots[frame] != shots.shots[frame - 1]:
             tracks += _joined(in_shot)
-            in_shot = []
+            in_shot, in_sight = [], []
         time = int(shots.times[frame])
-        given = _assign([thread for thread in in_shot if thread.missed(time) <= _LOST_AFTER], sight, time)
+        in_sight = [thread for thread in in_sight if thread.missed(time) <= _LOST_AFTER]
+        given = _assign(in_sight, sight, time)
         for number, (face, look) in enumerate(zip(sight.faces, sight.looks, strict=True)):
             thread = given.get(number)
             if thread is None:
                 thread = _Thread(Track(0, int(shots.shots[frame])))
                 in_shot.append(thread)
+                in_sight.append(thread)
             thread.add(frame, time, face, look)
     tracks += _joined(in_shot)
     for number, track in enumerate(tracks, 1):
