@@ -193,7 +193,8 @@ _SUBPIXEL_BITS = 4
 
 
 def draw_debug(frame: NDArray, faces: Sequence[FaceMetadata]) -> NDArray:
-    """The frame with what was found: landmarks green on the darkened hull, box blue, crop red with its corner marked.
+    """The frame with what was found: landmarks green on the darkened hull, box blue, crop red with its corner marked,
+    and the number of the track where there is one.
 
     Args:
         frame: (H, W, 3) BGR uint8 or uint16, not changed.
@@ -209,7 +210,19 @@ def draw_debug(frame: NDArray, faces: Sequence[FaceMetadata]) -> NDArray:
         picture = np.asarray(picture * (1 - hull / 2) + 0.5, np.uint8)
         draw_outline(picture, face.frame_bbox[[[0, 1], [2, 1], [2, 3], [0, 3]]], _BLUE, 2)
         draw_crop(picture, invert_affine(face.frame_to_face), _side_of(face))
+        _draw_track(picture, face)
     return picture
+
+
+def _draw_track(picture: NDArray, face: FaceMetadata) -> None:
+    """Writes the number of the face's track into the upper left corner of its box."""
+    finding = face.extra.get("finding")
+    number = finding.get("track") if isinstance(finding, dict) else None
+    if isinstance(number, int):
+        left, top, right, _ = (float(v) for v in np.clip(face.frame_bbox, -1e5, 1e5))
+        size = max(0.5, (right - left) / 300)
+        place = round(max(left, 0) + 6), round(max(top, 0) + 6 + 22 * size)
+        cv2.putText(picture, str(number), place, cv2.FONT_HERSHEY_SIMPLEX, size, _BLUE, 2, cv2.LINE_AA)
 
 
 def draw_crop(picture: NDArray, face_to_picture: NDArray, side: float) -> None:

@@ -11,6 +11,8 @@
             brow_lift        how far the hull mask rises above the brows: 1 is half the distance from brow to eye
             polygons         list of {"include": true or false, "points": list of [x, y], face pixels}
             detector         who found the face, for example "blazeface+mesh 1"
+            finding          optional, how it was found (facelib/extraction.py): {"score": 0..1, "presence": logit,
+                             "track": number, "gap": true where the detector missed it, "moved": by smoothing}
             any other key is kept as it is
     MASK    the applied mask as a PNG of any size, gray, 255 = face; absent where none was applied
 

@@ -196,3 +196,17 @@ def test_records_tell_how_a_face_was_found() -> None:
     extracted = cut_out(frame, "a.png", landmarks, "told", _SETTINGS, tracked.finding)
     assert extracted.metadata.extra == {"finding": tracked.finding}
     assert cut_out(frame, "a.png", landmarks, "told", _SETTINGS).metadata.extra == {}
+
+
+def test_the_debug_picture_names_the_track() -> None:
+    frame, landmarks = paint_frame(640, 480, (300, 240), 180)
+    face = FoundFace.from_landmarks(landmarks, 0.9)
+    plain, tracked = (
+        draw_debug(frame, [cut_out(frame, "a.png", landmarks, "told", _SETTINGS, one.finding).metadata])
+        for one in (face, replace(face, track=7))
+    )
+    changed = np.argwhere((plain != tracked).any(axis=2))
+    left, top = face.bbox[:2]
+    assert len(changed) > 20
+    assert (changed.min(axis=0) > (top, left)).all()
+    assert (changed.max(axis=0) < (top + 40, left + 40)).all()
