@@ -275,16 +275,20 @@ def _shown(value: Any) -> str:
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 
-def write_marks(path: Path, marks: Marks, help_lines: Sequence[str] = ()) -> None:
-    """Writes a file of marks, one frame to a line, so that it is easily edited. help_lines: put on top, for whoever
-    opens it."""
+def write_marks(path: Path, marks: Marks, help_lines: Sequence[str] = (), example: Marks | None = None) -> None:
+    """Writes a file of marks, one frame to a line, so that it is easily edited. help_lines, example: put on top, for
+    whoever opens it; a reader passes over them."""
     head = [f' "schema": "{SCHEMA}",']
     if help_lines:
         lines = ",\n".join(f"  {json.dumps(line, ensure_ascii=False)}" for line in help_lines)
         head.append(f' "help": [\n{lines}\n ],')
-    rows = [f"  {json.dumps(name, ensure_ascii=False)}: {_row(faces)}" for name, faces in marks.items()]
-    body = ",\n".join(rows)
-    atomic_write_text(path, "\n".join(["{", *head, ' "frames": {', body, " }", "}"]) + "\n")
+    if example:
+        head.append(f' "example": {{\n{_rows(example)}\n }},')
+    atomic_write_text(path, "\n".join(["{", *head, ' "frames": {', _rows(marks), " }", "}"]) + "\n")
+
+
+def _rows(marks: Marks) -> str:
+    return ",\n".join(f"  {json.dumps(name, ensure_ascii=False)}: {_row(faces)}" for name, faces in marks.items())
 
 
 def _row(faces: tuple[Mark, ...] | None) -> str:

@@ -68,7 +68,8 @@ def extract_by_hand(
         report.skipped = plan.finished
     if report.unmarked:
         ranges = name_ranges(report.unmarked, [frame.name for frame in frames])
-        progress.say(f"Still to be marked in {marked.file}: {len(report.unmarked)} frames: {ranges}")
+        noun = "frame" if len(report.unmarked) == 1 else "frames"
+        progress.say(f"Still to be marked in {marked.file}: {len(report.unmarked)} {noun}: {ranges}")
     return journal
 
 

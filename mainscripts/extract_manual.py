@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -39,6 +40,20 @@ FORM = (
     "sees a face"
 )
 """The form of the file in a few words."""
+
+_HELP = (
+    "Write the faces of each frame into its line below, as the example shows, then run the same step again.",
+    "null: nobody has looked yet. []: there is no face.",
+    "box: left, top, right, bottom in pixels of the frame, from brows to chin. turn: degrees clockwise.",
+    "points: eyes, tip of the nose, corners of the mouth, from image-left to image-right; or all 68 landmarks.",
+    "mean: true lays the mean face into the box, where no network sees a face.",
+)
+_EXAMPLE: Marks = {
+    "one box.png": (Mark((412, 96, 655, 380)),),
+    "two boxes.png": (Mark((80, 90, 180, 200), math.radians(30)), Mark((300, 85, 420, 230), mean=True)),
+    "points.png": (Mark(points=((215, 230), (305, 230), (260, 290), (220, 340), (300, 340))),),
+    "no face.png": (),
+}
 
 
 def default_file(output: Path) -> Path:
@@ -90,12 +105,8 @@ def list_open(file: Path, marks: Marks, frames: Sequence[Path]) -> bool:
     missing = {frame.name: None for frame in frames if frame.name not in marks}
     if missing:
         width, height = image_size(frames[0])
-        help_lines = (
-            "Write the faces of each frame into its line, then run the same step again.",
-            FORM + ".",
-            f"{frames[0].name} is {width} pixels wide and {height} high.",
-        )
-        write_marks(file, {**marks, **missing}, help_lines)
+        size = f"{frames[0].name} is {width} pixels wide and {height} high."
+        write_marks(file, {**marks, **missing}, (*_HELP, size), _EXAMPLE)
     return bool(missing)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.errors import BadOption, MissingInput
@@ -166,6 +166,7 @@ def test_the_mean_jaw_goes_around_the_face() -> None:
     assert (np.diff(jaw[:, 0]) > 0).all()
 
 
+@settings(deadline=None)
 @given(st.floats(-3.1, 3.1), st.floats(5, 400), st.floats(-50, 400), st.floats(-50, 400))
 def test_the_mean_face_is_upright_in_its_own_crop(turn: float, size: float, x: float, y: float) -> None:
     laid = mean_face(np.array([x, y]), size * np.array([math.cos(turn), math.sin(turn)]))

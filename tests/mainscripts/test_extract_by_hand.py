@@ -110,7 +110,12 @@ def test_without_a_file_one_is_written_and_named(workspace: Workspace) -> None:
     assert caught.value.what == f"{file} was written, and does not say yet where the faces of 5 frames are."
     assert caught.value.remedy == "Fill in its lines (its first ones say how), then run the same step again."
     assert read_marks(file) == {f"{n:05d}.png": None for n in range(1, 6)}
-    assert "00001.png is 640 pixels wide and 320 high." in file.read_text(encoding="utf-8")
+    text = file.read_text(encoding="utf-8")
+    assert "00001.png is 640 pixels wide and 320 high." in text
+    assert (
+        '"two boxes.png": [{"box": [80, 90, 180, 200], "turn": 30.0}, {"box": [300, 85, 420, 230], "mean": true}]'
+        in text
+    )
     assert not workspace.data_dst_aligned.exists()
     with pytest.raises(MissingInput, match="is there, but does not say yet"):
         extract(workspace, detector="manual")
