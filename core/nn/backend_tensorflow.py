@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from core.errors import ToolFailed
+from core.errors import OutOfMemory, ToolFailed
 from core.nn.framework import keras
 from core.nn.optimizers import Optimizer
 from core.nn.steps import Device, Objective, StepResult
@@ -62,11 +62,16 @@ def _require(device: Device) -> None:
 
 @contextmanager
 def _out_of_memory_in_words(device: Device) -> Iterator[None]:
-    """Turns the framework's report into ToolFailed with what helps."""
+    """Turns the framework's report, whichever of its kinds, into OutOfMemory with what helps."""
     try:
         yield
-    except (tf.errors.ResourceExhaustedError, MemoryError) as failure:
-        raise ToolFailed(
+    except (tf.errors.OpError, MemoryError) as failure:
+        if (
+            not isinstance(failure, tf.errors.ResourceExhaustedError | MemoryError)
+            and "out of memory" not in str(failure).lower()
+        ):
+            raise
+        raise OutOfMemory(
             f"{device.name} ({device.description})",
             "out of memory.",
             "Use a smaller batch size, --precision bf16, or a smaller model; close other programs that use the device.",
