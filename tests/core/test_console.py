@@ -75,3 +75,31 @@ def test_keys_of_a_terminal_are_read_at_once(monkeypatch: pytest.MonkeyPatch) ->
             assert pressed == ["special", "special", "special", "b", "escape", None]
         assert termios.tcgetattr(terminal) == before
     os.close(keyboard)
+
+
+@pytest.mark.parametrize(
+    ("keys", "pressed"),
+    [
+        (["enter", "enter", None, None, "x", "enter", None], True),
+        (["enter", None, "x", "space", None], False),
+    ],
+)
+def test_enter_counts_only_after_the_question(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], keys: list[str | None], pressed: bool
+) -> None:
+    """Keys before the first None were typed before the question."""
+    typed, now = iter(keys), iter(range(1000))
+    monkeypatch.setattr(console, "is_interactive", lambda: True)
+    monkeypatch.setattr(console.KeyReader, "__enter__", lambda self: self)
+    monkeypatch.setattr(console.KeyReader, "read", lambda self: next(typed, None))
+    monkeypatch.setattr(console.time, "monotonic", lambda: next(now) / 2)
+    monkeypatch.setattr(console.time, "sleep", lambda seconds: None)
+    assert console.pressed_enter_within(2, "Press Enter") is pressed
+    shown = capsys.readouterr().out
+    assert "Press Enter ... 2" in shown
+    assert shown.endswith(f"Press Enter: {'yes' if pressed else 'no'}\n")
+
+
+def test_where_nobody_is_nothing_is_counted_down(capsys: pytest.CaptureFixture[str]) -> None:
+    assert not console.pressed_enter_within(2, "Press Enter")
+    assert capsys.readouterr().out == ""
