@@ -527,3 +527,14 @@ def _some_frames(clip: Path) -> list[np.ndarray]:
         if n % 60 == 0:
             frames.append(np.asarray(video.retrieve()[1], np.uint8))
     return frames
+
+
+def test_heads_are_measured_in_depth_and_other_faces_on_the_contour(real_frames: Path) -> None:
+    """The mesh's depth puts the jaw of a head where it really is; brows, eyes, nose and mouth are the same."""
+    frame = read_image(real_frames / "00001.png")
+    head, whole = (
+        make_face_mesh(FinderChoice(face_type, True, True)).find(frame)[0].landmarks
+        for face_type in (FaceType.HEAD, FaceType.WHOLE)
+    )
+    assert np.abs(head - whole)[:17].max() > 1
+    np.testing.assert_allclose(head[17:], whole[17:], atol=0.5)
