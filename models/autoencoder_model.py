@@ -213,9 +213,8 @@ class AutoencoderModel(SwapModel):
         ]
 
     def _redrawn(self, src: Tensor, dst: Tensor) -> list[Tensor]:
-        src, dst = unit(src), unit(dst)
-        drawn, swapped = self._autoencoder.redraw(src, dst), self._autoencoder.swap(dst)
-        return [drawn.src, drawn.src_mask, drawn.dst, drawn.dst_mask, swapped.face, swapped.src_mask]
+        drawn = self._autoencoder.redraw(unit(src), unit(dst))
+        return [drawn.src, drawn.src_mask, drawn.dst, drawn.dst_mask, *self._autoencoder.draw_swap(drawn.swap_code)]
 
     def _swapped(self, dst: Tensor) -> list[Tensor]:
         swapped = self._autoencoder.swap(unit(dst))

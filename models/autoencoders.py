@@ -279,10 +279,10 @@ class LIAE(Autoencoder):
 
     def swap(self, dst: Tensor) -> Swapped:
         encoded = self.encoder(dst)
-        codes = ops.concatenate([self.code(encoded, "swap"), self.code(encoded, "dst")], axis=0)
-        faces, masks = self.decoder(codes)
-        src_mask, dst_mask = ops.split(masks, 2, axis=0)
-        return Swapped(ops.split(faces, 2, axis=0)[0], src_mask, dst_mask)
+        shared = self.inter_ab(encoded)
+        face, src_mask = self.draw_swap(ops.concatenate([shared, shared], axis=-1))
+        _, dst_mask = self.decoder(ops.concatenate([self.inter_b(encoded), shared], axis=-1))
+        return Swapped(face, src_mask, dst_mask)  # nobody asks for the face beside dst's mask, so it is never computed
 
 
 def _build_to_code(encoder: Encoder, inters: list[Inter], dims: Dims) -> tuple[int | None, int, int, int]:

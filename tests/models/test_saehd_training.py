@@ -9,11 +9,15 @@ from typing import Any
 import numpy as np
 import pytest
 
+from core.errors import BadOption
+from core.options import to_plain
+from facelib.face_type import FaceType
 from models.checkpoint import CheckpointStore, start_training
 from models.checkpoint_files import TrainingState
-from models.saehd import SAEHD
+from models.registry import find_model, load_model
+from models.saehd import SAEHD, SAEHDOptions
 from tests.models.shapes import shapes_batch
-from tests.models.test_saehd import tiny
+from tests.models.test_saehd import TINY, tiny
 
 EVERYTHING: dict[str, Any] = {
     "gan_power": 0.1,
@@ -131,6 +135,29 @@ def test_learning_goes_on_without_a_critic_and_finds_it_again(pristine: SAEHD, t
     assert_same(other.export_state()["code_discriminator"], with_critic["code_discriminator"])
     _, said = resumed(adabelief=False)
     assert any("what AdaBelief remembers is kept" in text for text in said)
+
+
+def test_a_saved_model_swaps_as_the_trained_one_without_what_only_training_needs(
+    pristine: SAEHD, tmp_path: Path
+) -> None:
+    pristine.train_step(shapes_batch())
+    options = SAEHDOptions.of(**TINY, archi="df-ud", face_type="head", **EVERYTHING)
+    state = TrainingState(seed=1, options={**to_plain(options), "of_another_version": 1})
+    state.history.append({"src_loss": 1.0, "dst_loss": 1.0})
+    CheckpointStore(tmp_path / "a_SAEHD").save(pristine.export_state(), state)
+    model, notes = load_model(find_model(tmp_path, "SAEHD"), device="cpu")
+    assert list(model.part_names) == ["encoder", "inter", "decoder_src", "decoder_dst"]
+    assert (notes, model.face_type, model.resolution) == ([], FaceType.HEAD, 64)
+    faces = shapes_batch().dst.target
+    for got, expected in zip(model.predict(faces), pristine.predict(faces), strict=True):
+        np.testing.assert_allclose(got.face, expected.face, atol=1e-6)
+        np.testing.assert_allclose(got.src_mask, expected.src_mask, atol=1e-6)
+        np.testing.assert_allclose(got.dst_mask, expected.dst_mask, atol=1e-6)
+    store = CheckpointStore(tmp_path / "b_SAEHD")
+    state.options["pretrain"] = True
+    store.save(pristine.export_state(), state)
+    with pytest.raises(BadOption, match="b is still pretraining"):
+        load_model(find_model(tmp_path, "SAEHD", "b"), device="cpu")
 
 
 def test_liae_learns_while_the_shared_inter_rests() -> None:
