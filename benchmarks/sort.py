@@ -25,7 +25,7 @@ import argparse
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from itertools import chain as joined
 from itertools import pairwise
 from pathlib import Path
@@ -186,12 +186,19 @@ def _persons(folders: list[Path]) -> None:
         pure = sum(max(group.values()) for group in found) / len(who)
         points = describe(table)
         points = normalized(suppress_variation(points, find_tracks(table, points)))
+        together = sum(_pairs(group.values()) for group in found)
+        right = together / max(sum(_pairs([sum(group.values())]) for group in found), 1)
+        whole = together / max(_pairs(np.bincount(who).tolist()), 1)
         say(
-            f"persons {title}: {len(found)} groups of {len(tables)} persons, purity {pure:.4f}, "
-            f"{_area(points, who):.4f} AUC"
+            f"persons {title}: {len(found)} groups of {len(tables)} persons, purity {pure:.4f}, pairs put together "
+            f"rightly {right:.4f}, of those that belong together {whole:.4f}, {_area(points, who):.4f} AUC"
         )
         for members in found[:12]:
             say(f"    {', '.join(f'{folders[n].name} {count:,}' for n, count in members.items())}")
+
+
+def _pairs(counts: Iterable[int]) -> int:
+    return sum(count * (count - 1) // 2 for count in counts)
 
 
 def _area(points: np.ndarray, who: np.ndarray) -> float:

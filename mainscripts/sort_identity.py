@@ -5,12 +5,18 @@ shape of the features. Two things that a faceset knows by itself make it work: f
 are one person (a track), so what varies inside tracks - pose, expression, light - is measured and counts for less; and
 two faces in one frame are two persons, so they are never put together.
 
+1. Tracks are joined to parts of a person, of one pose or mood, by what differs within the set.
+2. Parts are joined to persons by what they look like on the whole, which does not depend on who else is in the set.
+
 It is no face recognition. It tells a few people apart who are filmed in one or a few shots each; it takes strong
-changes of light, glasses or age for another person, and people who are much alike for one. Only what differs within
-the set is compared, so somebody who is alone in it, or nearly, comes as several groups of one pose or mood each; and
-people who are rare beside others with many faces can come as one group: sorting that group in a folder of its own tells
-them apart. What was measured: four clips of four people in like numbers (27 to 252 faces) make four pure groups, with
-and without tracks; with 1,008, 354, 98 and 27 faces the two rare ones are one group. benchmarks/sort.py measures it.
+changes of light, glasses or age for another person, and people who are much alike for one: look through its groups.
+
+What was measured (2026-11, four clips of four people, 14 mixtures of 15 to 252 faces each of one to four people; pairs
+of faces put together rightly, of all that are put together and of all that belong together): with tracks 1.000 and
+1.000, as single photos 1.000 and 0.982. Step 1 alone, with a limit of 0.75, had 0.994 and 0.948, 0.990 and 0.726: who
+was alone came as several groups, and rare people beside others as one. In the second step any limit from 0.15 to 0.23
+keeps people apart here; with one of 0.15 photos of one person fall apart more (0.879).
+benchmarks/sort.py measures it on other folders.
 """
 
 from __future__ import annotations
@@ -37,7 +43,9 @@ _FRAMES_APART = 2
 _ALIKE_IN_A_TRACK = 0.5  # cosine of two faces that are taken for neighbors in a track
 _SHRINKAGE = 0.2
 _MOST_UNITS = 2000
-_LIMIT = 0.75  # cosine distance below which two groups are one person
+_LIMIT = 0.6  # cosine distance below which two groups are one part of a person
+_SAME_PERSON = 0.20  # difference of what parts look like (see _join_parts) below which they are one person
+_SKIN_WEIGHT = 0.25
 _ROUNDS = 8
 _NOT_TOGETHER = 1e8  # so far that one such pair keeps any two groups apart
 _ONE_FACE = 0.2  # overlap from which two boxes in one frame are one face found twice
@@ -59,7 +67,7 @@ def find_persons(table: FaceTable, progress: Progress = SILENT) -> Persons:
         task.advance()
         points = normalized(suppress_variation(points, tracks))
         task.advance()
-        ids = _by_size(_cluster(points, tracks, table))
+        ids = _by_size(_join_parts(_cluster(points, tracks, table), table))
         task.advance()
     middles = normalized(_means(points, ids))
     return Persons(ids, np.einsum("nd,nd->n", points, middles[ids]).astype(np.float64))
@@ -152,6 +160,29 @@ def _cluster(points: NDArray, tracks: NDArray[np.int64], table: FaceTable) -> ND
         apart[one, other] = apart[other, one] = _NOT_TOGETHER
     tree = linkage(squareform(apart, checks=False), "average")
     return fcluster(tree, _LIMIT, "distance")[units].astype(np.int64) - 1
+
+
+def _join_parts(parts: NDArray[np.int64], table: FaceTable) -> NDArray[np.int64]:
+    """Joins parts of one person, (N,), by what they look like on the whole, whoever else is in the set.
+
+    Means over a part take poses and moods out, so that the difference of two means has a scale of its own: one minus
+    the cosine of the textures, and a quarter of the distance of the skin tones.
+    """
+    texture = normalized(_means(table.column(IDENTITY, "texture").astype(np.float32), parts))
+    skin = _means(table.column(IDENTITY, "chroma").astype(np.float32), parts)
+    tone = np.sqrt(np.maximum(np.square(skin).sum(1)[:, None] + np.square(skin).sum(1) - 2 * skin @ skin.T, 0))
+    apart = 1 - texture @ texture.T + _SKIN_WEIGHT * tone
+    forbidden = np.zeros(apart.shape, bool)
+    for one, other in _seen_together(parts, table):
+        forbidden[one, other] = forbidden[other, one] = True
+    person = np.arange(len(apart))
+    pairs = np.argwhere(np.triu(apart < _SAME_PERSON, 1))
+    for one, other in pairs[np.argsort(apart[tuple(pairs.T)], kind="stable")]:
+        if person[one] != person[other]:
+            first, second = person == person[one], person == person[other]
+            if not forbidden[np.ix_(first, second)].any():
+                person[second] = person[one]
+    return np.unique(person[parts], return_inverse=True)[1]
 
 
 def _seen_together(units: NDArray[np.int64], table: FaceTable) -> set[tuple[int, int]]:

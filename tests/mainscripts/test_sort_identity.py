@@ -12,6 +12,7 @@ from core.progress import SILENT
 from facelib.extraction import ExtractionSettings, extract_faces
 from facelib.face_type import FaceType
 from facelib.metadata import write_face
+from mainscripts import sort_identity
 from mainscripts.extract_worker import FinderChoice, make_face_mesh
 from mainscripts.sort_identity import describe, find_persons, find_tracks, suppress_variation
 from mainscripts.sort_table import FaceTable, load_table
@@ -67,6 +68,15 @@ def test_two_faces_in_one_frame_are_two_persons(tmp_path: Path) -> None:
     boxes[1::2] -= 400  # one face that was found twice
     ids = find_persons(table).ids
     assert set(ids[2:].tolist()) == {0}
+
+
+def test_somebody_alone_is_one_group(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Photos of one person: nobody else is there to tell what counts, so by the set alone every look is a group."""
+    frames = [f"photo{n}x.png" for n in range(24)]
+    table = table_of(tmp_path, write_film(tmp_path, np.linspace(-0.3, 0.3, 24), frames=frames, persons=[3] * 24))
+    assert set(find_persons(table).ids.tolist()) == {0}
+    monkeypatch.setattr(sort_identity, "_SAME_PERSON", 0.0)
+    assert len(set(find_persons(table).ids.tolist())) > 1
 
 
 def test_what_varies_inside_tracks_counts_for_less() -> None:
