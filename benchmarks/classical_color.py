@@ -15,32 +15,49 @@ from numpy.typing import NDArray
 BILATERAL_COLOR = 5.0
 
 
-def linear(new: NDArray, old: NDArray, measured: NDArray, most: float = np.inf) -> NDArray:
-    """lct: symmetric square roots of the covariances. `most`: of the gains, the least is 0.3 where there is a most."""
-    return _by_matrix(new, old, measured, lambda a, b: _power(b, 0.5) @ _power(a, -0.5), 1e-5, most)
+def linear(
+    new: NDArray, old: NDArray, measured: NDArray, most: float = np.inf, applied_to: NDArray | None = None
+) -> NDArray:
+    """lct: symmetric square roots of the covariances.
+
+    most: of the gains; where there is a most, the least is 0.3. applied_to: another picture to change.
+    """
+    return _by_matrix(new, old, measured, lambda a, b: _power(b, 0.5) @ _power(a, -0.5), 1e-5, most, applied_to)
 
 
 def monge_kantorovich(
-    new: NDArray, old: NDArray, measured: NDArray, floor: float = 0.0, most: float = np.inf
+    new: NDArray,
+    old: NDArray,
+    measured: NDArray,
+    floor: float = 0.0,
+    most: float = np.inf,
+    applied_to: NDArray | None = None,
 ) -> NDArray:
-    """mkl."""
+    """mkl; arguments as `linear`."""
 
     def matrix(a: NDArray, b: NDArray) -> NDArray:
         root, back = _power(a, 0.5), _power(a, -0.5)
         return back @ _power(root @ b @ root, 0.5) @ back
 
-    return _by_matrix(new, old, measured, matrix, floor, most)
+    return _by_matrix(new, old, measured, matrix, floor, most, applied_to)
 
 
 def _by_matrix(
-    new: NDArray, old: NDArray, measured: NDArray, fit: Callable[[NDArray, NDArray], NDArray], floor: float, most: float
+    new: NDArray,
+    old: NDArray,
+    measured: NDArray,
+    fit: Callable[[NDArray, NDArray], NDArray],
+    floor: float,
+    most: float,
+    applied_to: NDArray | None,
 ) -> NDArray:
     a, b = new[measured].astype(np.float64), old[measured].astype(np.float64)
     matrix = fit(np.cov(a.T, bias=True) + floor * np.eye(3), np.cov(b.T, bias=True) + floor * np.eye(3))
     if np.isfinite(most):
         u, gains, v = np.linalg.svd(matrix)
         matrix = u @ np.diag(np.clip(gains, 0.3, most)) @ v
-    return np.clip((new - a.mean(axis=0)) @ matrix.T + b.mean(axis=0), 0, 1).astype(np.float32)
+    picture = new if applied_to is None else applied_to
+    return np.clip((picture - a.mean(axis=0)) @ matrix.T + b.mean(axis=0), 0, 1).astype(np.float32)
 
 
 def _power(matrix: NDArray, exponent: float) -> NDArray:
@@ -102,16 +119,18 @@ def mix(new: NDArray, old: NDArray, rng: np.random.Generator, space: float = 16.
     return cv2.cvtColor(result, cv2.COLOR_Lab2BGR).astype(np.float32) / 255
 
 
-def histograms(new: NDArray, old: NDArray, threshold: int, measured: NDArray | None = None) -> NDArray:
-    """Every distinct value is a bin; below 1/65536 floats are one value."""
-    new, old = (np.rint(p * 65536).astype(np.float32) / 65536 for p in (new, old))
-    result = new.copy()
+def histograms(
+    new: NDArray, old: NDArray, threshold: int, measured: NDArray | None = None, applied_to: NDArray | None = None
+) -> NDArray:
+    """Every distinct value is a bin; below 1/65536 floats are one value. `applied_to`: another picture to change."""
+    picture = new if applied_to is None else applied_to
+    new, old, picture = (np.rint(p * 65536).astype(np.float32) / 65536 for p in (new, old, picture))
+    result = picture.copy()
     for channel in range(3):
         x, y = new[..., channel], old[..., channel]
         values, counts = np.unique(x if measured is None else x[measured], return_counts=True)
         wanted, wanted_counts = np.unique(y if measured is None else y[measured], return_counts=True)
         share = threshold * np.cumsum(counts) / counts.sum()
         curve = np.interp(share, 255 * np.cumsum(wanted_counts) / wanted_counts.sum(), wanted)
-        places = np.clip(np.searchsorted(values, x, side="right") - 1, 0, len(values) - 1)
-        result[..., channel] = curve[places]
+        result[..., channel] = np.interp(picture[..., channel], values, curve)
     return result

@@ -152,8 +152,8 @@ def _merge_face(
         if s["mode"] == "seamless-hist-match":
             again = histograms(again, old, s["hist_match_threshold"])
         again = _smeared(again, motion, s)
-        again = _sharpened(again, s["sharpen_mode"], s["blursharpen_amount"])
-        background = _softened(picture, s["image_denoise_power"], s["bicubic_degrade_power"])
+        again = sharpened(again, s["sharpen_mode"], s["blursharpen_amount"])
+        background = softened(picture, s["image_denoise_power"], s["bicubic_degrade_power"])
         out = _clip(background * (1 - weight) + pasted(again, cut) * weight)
     return out, in_frame
 
@@ -214,17 +214,20 @@ def _cloned(face: NDArray, picture: NDArray, in_frame: NDArray) -> NDArray:
     left, top, width, height = cv2.boundingRect(chosen)
     at_border = left == 0 or top == 0 or left + width == chosen.shape[1] or top + height == chosen.shape[0]
     if at_border:
-        return solved(source, target, chosen > 0).astype(np.float32) / 255
+        box = np.s_[top : top + height, left : left + width]
+        result = target.copy()
+        result[box] = (np.clip(solved(source, target, chosen > 0, box), 0, 255) + HAIR).astype(np.uint8)
+        return result.astype(np.float32) / 255
     center = (left + width // 2, top + height // 2)
     return cv2.seamlessClone(source, target, chosen, center, cv2.NORMAL_CLONE).astype(np.float32) / 255
 
 
-def solved(source: NDArray, target: NDArray, chosen: NDArray) -> NDArray:
-    """Poisson's equation on the mask's bounding box by a general sparse solver; the frame's border holds nothing."""
-    rows, columns = np.flatnonzero(chosen.any(axis=1)), np.flatnonzero(chosen.any(axis=0))
-    box = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    height, width = chosen.shape
-    top, bottom, left, right = rows[0] == 0, rows[-1] == height - 1, columns[0] == 0, columns[-1] == width - 1
+def solved(source: NDArray, target: NDArray, chosen: NDArray, box: tuple[slice, slice]) -> NDArray:
+    """Poisson's equation on a box of the frame by a general sparse solver: the box, float64, in the target's units.
+
+    Where the chosen pixels touch the frame's border nothing holds the result.
+    """
+    top, bottom, left, right = chosen[0].any(), chosen[-1].any(), chosen[:, 0].any(), chosen[:, -1].any()
     # Three pixels off the mask's edge; beyond the frame the mask goes on.
     pads = [(0 if top else 1, 0 if bottom else 1), (0 if left else 1, 0 if right else 1)]
     inner = np.pad(chosen[box], pads)
@@ -249,9 +252,7 @@ def solved(source: NDArray, target: NDArray, chosen: NDArray) -> NDArray:
     operator += scipy.sparse.kron(scipy.sparse.eye(part.shape[0]), _second(part.shape[1], free_x))
     correction = scipy.sparse.linalg.spsolve(operator.tocsc(), part.reshape(-1, 3)).reshape(part.shape)
     b[inside_y, inside_x] += correction
-    result = target.copy()
-    result[box] = (np.clip(b, 0, 255) + HAIR).astype(np.uint8)
-    return result
+    return b
 
 
 def _second(count: int, free: tuple[bool, bool]) -> Any:
@@ -275,7 +276,8 @@ def _smeared(face: NDArray, motion: tuple[float, float], s: Settings) -> NDArray
     return cv2.filter2D(face, -1, kernel / kernel.sum())
 
 
-def _sharpened(face: NDArray, mode: str, amount: int) -> NDArray:
+def sharpened(face: NDArray, mode: str, amount: int) -> NDArray:
+    """Source: spec merging 3.8, as it was."""
     if amount > 0 and mode == "box":
         kernel = np.full((3, 3), -amount / 9, np.float32)
         kernel[1, 1] += 1 + amount
@@ -290,7 +292,8 @@ def _sharpened(face: NDArray, mode: str, amount: int) -> NDArray:
     return face.astype(np.float32)
 
 
-def _softened(picture: NDArray, denoise: int, degrade: int) -> NDArray:
+def softened(picture: NDArray, denoise: int, degrade: int) -> NDArray:
+    """Denoise, then degrade: spec merging 3.8, as it was."""
     while denoise > 0:
         median = cv2.medianBlur(picture, 5)
         picture = median if denoise >= 100 else picture * (1 - denoise / 100) + median * (denoise / 100)

@@ -46,7 +46,9 @@ def fit_histogram(
     steps = np.linspace(0.0, 1.0, BINS)
     curves = np.empty((3, BINS), np.float32)
     for channel in range(3):
-        share = np.cumsum(np.bincount(places[:, channel], minlength=BINS)) / len(places)
+        has = np.bincount(places[:, channel], minlength=BINS)
+        # Between values that were measured the curve goes straight, so that it can be applied to other pixels.
+        share = np.interp(np.arange(BINS), np.flatnonzero(has), np.cumsum(has)[has > 0] / len(places))
         counts = np.bincount(wanted[:, channel], minlength=BINS)
         there = counts > 0
         wanted_share = np.cumsum(counts)[there] / len(wanted)

@@ -41,6 +41,7 @@ from merger.compositing import MergedFrame, PlacedMask, Region, add_coverage, bl
 from merger.face_tools import ENHANCER_SCALE, FaceAnswer, FaceTools, ask_networks, seen_by_model
 from merger.finishing import finish_frame, soften_frame, to_levels
 from merger.frames import FrameFace
+from merger.layers import LayerBuilder, square_region
 from merger.masks import FaceMask, choose_mask, outline_mask, shape_mask
 from merger.seamless import clone_into, clone_region
 from merger.settings import MergeSettings
@@ -67,24 +68,35 @@ def composite_faces(
     settings: MergeSettings,
     face_type: FaceType,
     resolution: int,
+    with_layers: bool = False,
 ) -> MergedFrame:
-    """The second half: from the networks' answers (none where the settings need none) to the finished frame."""
+    """The second half: from the networks' answers (none where the settings need none) to the finished frame.
+
+    Args:
+        with_layers: whether the result brings its face layer along.
+    """
+    builder = LayerBuilder(frame.shape, frame.dtype) if with_layers and settings.mode != "raw-predict" else None
     if settings.is_classical:
-        return classical.composite_faces(frame, aligned, answers, settings, face_type, resolution)
+        return classical.composite_faces(frame, aligned, answers, settings, face_type, resolution, builder)
     if settings.mode == "raw-predict":
         return _predicted_square(frame, aligned, answers, settings, resolution)
     masks = [_choose_mask(face, answers[number] if answers else None, settings) for number, face in enumerate(aligned)]
     pastes = [frame_to_face(face.source.landmarks, face_type, face.side, settings.paste_scale) for face in aligned]
     placed = [place_mask(mask, matrix, frame.shape) for mask, matrix in zip(masks, pastes, strict=True)]
-    canvas = soften_frame(frame, settings) if any(p.is_worth_pasting for p in placed) else frame.copy()
+    shows_a_face = any(p.is_worth_pasting for p in placed)  # else nothing in the frame is touched
+    canvas = soften_frame(frame, settings) if shows_a_face else frame.copy()
     coverage = np.zeros(frame.shape[:2], frame.dtype)
     for number, face in enumerate(aligned):
         add_coverage(coverage, placed[number])
+        mine = (placed[number], pastes[number], settings, builder)
         if settings.mode == "raw-rgb":
-            _paste_square(canvas, answers[number], pastes[number], settings)
+            _paste_square(canvas, answers[number], *mine)
         elif settings.mode != "original" and placed[number].is_worth_pasting:
-            _put_face(canvas, frame, face, answers[number], masks[number], placed[number], pastes[number], settings)
-    return MergedFrame(finish_frame(canvas, settings), coverage)
+            _put_face(canvas, frame, face, answers[number], masks[number], *mine)
+        elif builder is not None:  # the frame stays as it is
+            builder.add(to_float(placed[number].region.of(frame)), placed[number].region, placed[number])
+    layers = builder.finish() if builder is not None else None
+    return MergedFrame(finish_frame(canvas, settings) if shows_a_face else canvas, coverage, layers)
 
 
 def _choose_mask(face: AlignedFace, answer: FaceAnswer | None, settings: MergeSettings) -> FaceMask:
@@ -117,6 +129,7 @@ def _put_face(
     placed: PlacedMask,
     frame_to_paste: NDArray,
     settings: MergeSettings,
+    builder: LayerBuilder | None,
 ) -> None:
     """Modes overlay, hist-match, seamless, seamless-hist-match: colors, sharpness, paste, clone, motion, blend."""
     layer = face_layer(answer, settings)
@@ -127,11 +140,14 @@ def _put_face(
     layer = FaceLayer(np.clip(pixels, 0.0, 1.0), layer.face_to_layer)
     dx, dy = face.source.motion.per_frame(settings.motion_blur_power / 100)
     region = placed.region.grown(int(np.ceil(max(abs(dx), abs(dy)) / 2)), frame.shape)
+    region = square_region(builder, region, frame_to_paste, face.side)
     if settings.is_seamless:
         region, pasted = _clone(layer, frame, face, placed, region, frame_to_paste, settings, seen)
     else:
         pasted = paste(layer.pixels, compose_affine(frame_to_paste, layer.face_to_layer), region)
     pasted = blur_along(pasted, dx, dy)
+    if builder is not None:
+        builder.add(pasted, region, placed)
     blend(canvas, np.ascontiguousarray(placed.region.within(region).of(pasted)), placed)
 
 
@@ -181,14 +197,24 @@ def _clone(
     return region, picture
 
 
-def _paste_square(canvas: NDArray, answer: FaceAnswer, frame_to_paste: NDArray, settings: MergeSettings) -> None:
+def _paste_square(
+    canvas: NDArray,
+    answer: FaceAnswer,
+    placed: PlacedMask,
+    frame_to_paste: NDArray,
+    settings: MergeSettings,
+    builder: LayerBuilder | None,
+) -> None:
     """Mode raw-rgb: the whole square, its edge smooth over one model pixel."""
     layer = face_layer(answer, settings)
     side = len(answer.prediction.face)
     square = place_mask(FaceMask(np.ones((side, side), np.float32), 1), frame_to_paste, canvas.shape)
+    to_layer = compose_affine(frame_to_paste, layer.face_to_layer)
     if not square.region.is_empty:
-        to_layer = compose_affine(frame_to_paste, layer.face_to_layer)
         blend(canvas, paste(layer.pixels, to_layer, square.region), square)
+    if builder is not None and not placed.region.is_empty:
+        region = square_region(builder, placed.region, frame_to_paste, side)
+        builder.add(paste(layer.pixels, to_layer, region), region, placed)
 
 
 def _predicted_square(

@@ -81,11 +81,11 @@ def segment_blobs(face: NDArray) -> NDArray:
     return np.clip(disc(256, 0.45, 0.1) * (0.4 + gray), 0, 1).astype(np.float32)
 
 
-def enlarge(face: NDArray) -> NDArray:
+def enlarge(face: NDArray, crispness: float = 0.5) -> NDArray:
     """A stand-in for the face enhancer: (h, w, 3) -> (4 h, 4 w, 3), pixel (4 x, 4 y) over pixel (x, y), crisper."""
     side = 4 * len(face)
     large = cv2.warpAffine(
         face, np.array([[4.0, 0, 0], [0, 4.0, 0]]), (side, side), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
     )
     soft = cv2.GaussianBlur(large, (0, 0), 4)
-    return np.clip(1.5 * large - 0.5 * soft, 0, 1)
+    return np.clip((1 + crispness) * large - crispness * soft, 0, 1)

@@ -17,10 +17,17 @@ from facelib.face_type import FaceType
 from merger.aligning import align_faces
 from merger.compositing import MergedFrame
 from merger.face_tools import FaceTools
-from merger.frames import FrameFace
+from merger.frames import FrameFace, Motion
 from merger.merge_frame import merge_frame
 from merger.settings import MASK_MODES, MODES, MergeSettings
-from tests.merger.scenes import BlankPredictor, HonestPredictor, TintedPredictor, painted_landmarks, smooth_frame
+from tests.merger.scenes import (
+    BlankPredictor,
+    HonestPredictor,
+    TintedPredictor,
+    enlarge,
+    painted_landmarks,
+    smooth_frame,
+)
 
 PLACES = {
     "inside": ((80.0, 70.0), 48.0, 0.2),
@@ -74,6 +81,132 @@ def test_equals_the_classical_way_with_eroded_and_blurred_masks(place: str, mask
         given["color_transfer"] = "rct"
         expected = classically(frame, landmarks, predictor, **given)
         assert_same(merged(frame, landmarks, predictor, **given), expected, f"{given}")
+
+
+BLENDED: list[dict[str, Any]] = [
+    {"mode": "hist-match", "mask_mode": "learned-prd"},
+    {"mode": "hist-match", "masked_hist_match": False, "hist_match_threshold": 230},
+    {"mode": "seamless", "mask_mode": "learned-prd", "erode_mask": 10, "blur_mask": 20},
+    {"mode": "seamless", "mask_mode": "full", "output_face_scale": -30},
+    {"mode": "seamless", "color_transfer": "rct"},
+    {"mode": "seamless", "color_transfer": "mkl-m", "mask_mode": "learned-dst"},
+    {"mode": "seamless-hist-match"},
+    {"color_transfer": "lct"},
+    {"color_transfer": "mkl-m"},
+    {"sharpen_mode": "box", "blursharpen_amount": 5},
+    {"sharpen_mode": "gaussian", "blursharpen_amount": 30, "mode": "seamless"},
+    {"blursharpen_amount": -25},
+    {"image_denoise_power": 30, "bicubic_degrade_power": 20, "color_transfer": "rct"},
+    {"motion_blur_power": 80},
+    {"motion_blur_power": 80, "mode": "seamless"},
+]
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_equals_the_classical_way_in_everything_a_blended_face_may_get(place: str) -> None:
+    frame, predictor, motion = smooth_frame(HEIGHT, WIDTH), TintedPredictor(), (9.5, -4.0)
+    landmarks = painted_landmarks(*PLACES[place])
+    for given in BLENDED:
+        settings, tools = MergeSettings.of(**given), FaceTools.of(predictor)
+        result = merge_frame(frame, [FrameFace(landmarks, motion=Motion(*motion, 1))], settings, tools)
+        side, kind = predictor.resolution, predictor.face_type
+        expected = classical_merge(frame, [landmarks], vars(settings), side, kind, predictor.predict_one, motion)
+        if "hist-match" in settings.mode:
+            # Bins against every float: where a curve is steep, pixels beside the step go either way.
+            difference = np.abs(result.image.astype(int) - expected[0])
+            assert difference.mean() < 0.1, (given, difference.mean())
+            assert np.abs(result.mask.astype(int) - expected[1]).max() <= 1
+        else:
+            assert_same(result, expected, f"{given}")
+
+
+def test_a_seamless_face_does_not_move_at_the_frames_border() -> None:
+    """The same prediction, the face 0 to 3 pixels from the right border: its features stay on their place in it."""
+    frame = np.full((120, 160, 3), 128, np.uint8)
+
+    class DotPredictor(TintedPredictor):
+        def predict_one(self, face: NDArray) -> tuple[NDArray, NDArray, NDArray]:
+            dot = np.full((48, 48, 3), 0.5, np.float32)
+            dot[24, 24] = 6.0
+            dot = cv2.GaussianBlur(dot, (0, 0), 1.5)
+            ones = np.ones((48, 48), np.float32)
+            return dot, ones, ones
+
+    offsets = []
+    for shift in range(-6, 6):
+        landmarks = painted_landmarks((130.0 + shift, 60.0), 40)
+        result = merged(frame, [landmarks], DotPredictor(), mode="seamless", mask_mode="full")
+        bright = np.clip(result.image[..., 0].astype(float) - 140, 0, None)
+        offsets.append((bright * np.arange(160)).sum() / bright.sum() - shift)
+    assert np.ptp(offsets) < 0.2
+
+
+def test_seamless_takes_the_colors_from_around_the_mask() -> None:
+    frame, landmarks = smooth_frame(200, 200, 3), painted_landmarks((100, 100), 80)
+    plain = merged(frame, [landmarks], TintedPredictor(96), mask_mode="dst")
+    cloned = merged(frame, [landmarks], TintedPredictor(96), mask_mode="dst", mode="seamless")
+    edge = cv2.dilate((plain.mask > 250).astype(np.uint8), np.ones((3, 3))) - (plain.mask > 250)
+    jump = [np.abs(p.image.astype(int) - frame)[edge > 0].mean() for p in (plain, cloned)]
+    assert jump[1] < 0.4 * jump[0]
+
+
+@pytest.mark.parametrize("faces", [0, 1, 2])
+def test_raw_predict_is_the_square_alone(faces: int) -> None:
+    landmarks = [painted_landmarks((50 + 60 * n, 60), 40) for n in range(faces)]
+    predictor = TintedPredictor()
+    frame = smooth_frame(HEIGHT, WIDTH)
+    result = merged(frame, landmarks, predictor, mode="raw-predict", mask_mode="learned-prd")
+    assert result.image.shape == (48, 48, 3)
+    assert result.mask.shape == (48, 48)
+    if not faces:
+        assert not result.image.any()
+        return
+    cut = align_faces(frame, [FrameFace(landmarks[0])], 48, FaceType.FULL, MergeSettings())[0].pixels
+    face, mask, _ = predictor.predict_one(cut)
+    assert np.abs(result.image - face * 255).max() <= 0.51
+    assert np.abs(result.mask - np.where(mask < 1 / 255, 0, mask) * 255).max() <= 0.51
+
+
+def test_super_resolution_keeps_the_face_in_its_place() -> None:
+    """An enhancer that adds nothing changes nothing but what a finer resampling does."""
+    frame, predictor = smooth_frame(300, 300, 3), HonestPredictor(64)
+    tools = FaceTools(64, FaceType.FULL, predictor.predict, enhance=lambda face, _: enlarge(face, 0.0))
+    faces = [FrameFace(painted_landmarks((150, 150), 120))]
+    results = [
+        merge_frame(frame, faces, MergeSettings.of(mask_mode="full", super_resolution_power=p), tools) for p in (0, 100)
+    ]
+    assert np.array_equal(results[0].mask, results[1].mask)
+    assert np.abs(results[0].image.astype(int) - results[1].image).mean() < 0.3
+    assert np.abs(results[1].image.astype(int) - frame).max() <= 8  # the square's own edge pixels
+
+
+def test_xseg_cuts_the_mask() -> None:
+    """A stand-in that sees only the left half of the face: the right half stays the frame's."""
+    frame, predictor = smooth_frame(200, 200, 3), TintedPredictor()
+
+    def segment(faces: NDArray) -> NDArray:
+        left = np.zeros((len(faces), 256, 256), np.float32)
+        left[:, :, :128] = 1
+        return left
+
+    landmarks = painted_landmarks((100, 100), 80)
+    for kind in (FaceType.FULL, FaceType.WHOLE):
+        tools = FaceTools(48, FaceType.FULL, predictor.predict, segment=segment, segment_face_type=kind)
+        for mask_mode in ("XSeg-dst", "XSeg-prd"):
+            result = merge_frame(frame, [FrameFace(landmarks)], MergeSettings.of(mask_mode=mask_mode), tools)
+            columns = np.flatnonzero(result.mask[100])
+            assert columns.max() == pytest.approx(100, abs=3)
+            assert columns.min() < 60
+
+
+def test_the_whole_frame_changes_only_if_asked_to() -> None:
+    rng = np.random.default_rng(0)
+    frame, predictor = rng.integers(0, 255, (HEIGHT, WIDTH, 3), dtype=np.uint8), TintedPredictor()
+    landmarks = [painted_landmarks(*PLACES["inside"])]
+    for given in ({"image_denoise_power": 10}, {"bicubic_degrade_power": 30}, {"color_degrade_power": 40}):
+        result = merged(frame, landmarks, predictor, **given)
+        assert (result.image[result.mask == 0] != frame[result.mask == 0]).any()
+        assert np.array_equal(merged(frame, [], predictor, **given).image, frame)  # nothing was put on it
 
 
 def test_extreme_erode_and_blur_equal_the_classical_way() -> None:
