@@ -15,8 +15,9 @@ What was measured (2026-11, four clips of four people, 14 mixtures of 15 to 252 
 of faces put together rightly, of all that are put together and of all that belong together): with tracks 1.000 and
 1.000, as single photos 1.000 and 0.982. Step 1 alone, with a limit of 0.75, had 0.994 and 0.948, 0.990 and 0.726: who
 was alone came as several groups, and rare people beside others as one. In the second step any limit from 0.15 to 0.23
-keeps people apart here; with one of 0.15 photos of one person fall apart more (0.879).
-benchmarks/sort.py measures it on other folders.
+keeps people apart here; with one of 0.15 photos of one person fall apart more (0.879). Still wrong: beside a track of
+354 faces, three people of 20 faces each come as one group. The whole clips (1,008, 354, 587 and 160 faces), and 1,008,
+354, 98 and 27 of them, make four pure groups. benchmarks/sort.py measures it on other folders.
 """
 
 from __future__ import annotations
