@@ -14,7 +14,7 @@ import numpy as np
 
 from core.errors import BadOption
 from core.nn.chatter import held_back
-from core.nn.framework import keras
+from core.nn.framework import Tensor, keras
 from core.nn.optimizers import Optimizer
 from core.nn.steps import Device, Objective, StepResult
 
@@ -30,6 +30,12 @@ class Backend(Protocol):
 
     def compile_forward(self, function: Callable[..., Any], device: Device) -> Callable[..., list[np.ndarray]]:
         """Compiles a function of arrays into one from NumPy arrays to a list of NumPy arrays; one graph per shape."""
+
+    def convolve(self, x: Tensor, kernel: Tensor, strides: int, padding: str) -> Tensor:
+        """(N, H, W, in) by (k, k, in, out) -> (N, H', W', out) of x's type; padding "same" or "valid".
+
+        `ops.conv`, or whatever computes the same faster on the device of the step being compiled.
+        """
 
     def compile_step(
         self, objective: Objective, optimizers: Mapping[str, Optimizer], devices: Sequence[Device]

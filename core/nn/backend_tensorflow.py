@@ -9,13 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from core.errors import OutOfMemory, ToolFailed
-from core.nn.framework import keras
+from core.nn import winograd
+from core.nn.framework import keras, ops
 from core.nn.optimizers import Optimizer
 from core.nn.steps import Device, Objective, StepResult
 
@@ -78,6 +80,44 @@ def _out_of_memory_in_words(device: Device) -> Iterator[None]:
         ) from failure
 
 
+_cpu_step = ContextVar("cpu_step", default=False)
+"""Whether a training step for the CPU is being traced: there the products of `core.nn.winograd` beat convolutions."""
+
+_picture_tiles, _kernel_tiles, _result, _picture_tiles_adjoint, _kernel_tiles_adjoint, _result_adjoint = (
+    tf.function(transform, jit_compile=True)
+    for transform in (
+        winograd.picture_tiles,
+        winograd.kernel_tiles,
+        winograd.result,
+        winograd.picture_tiles_adjoint,
+        winograd.kernel_tiles_adjoint,
+        winograd.result_adjoint,
+    )
+)
+
+
+def convolve(x: tf.Tensor, kernel: tf.Tensor, strides: int, padding: str) -> tf.Tensor:
+    """See `core.nn.backend.Backend.convolve`."""
+    if _cpu_step.get() and strides == 1 and padding == "same" and winograd.pays(x.shape, kernel.shape):
+        return _convolve_by_tiles(x, kernel)
+    return ops.conv(x, ops.cast(kernel, x.dtype), strides, padding=padding, data_format="channels_last")
+
+
+@tf.custom_gradient
+def _convolve_by_tiles(x: tf.Tensor, kernel: tf.Tensor) -> Any:
+    """Products of tiles between compiled transforms. Tiles are large: the gradients make them anew, when needed."""
+    shape, dtype = (*x.shape[:3], kernel.shape[-1]), x.dtype.name
+
+    def gradients(upstream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        upstream_tiles = _result_adjoint(upstream)
+        with tf.control_dependencies([upstream_tiles]):  # and not as soon as x is there, early in the forward pass
+            to_picture = tf.matmul(upstream_tiles, _kernel_tiles(kernel, dtype), transpose_b=True)
+            to_kernel = tf.matmul(_picture_tiles(x), upstream_tiles, transpose_a=True)
+        return _picture_tiles_adjoint(to_picture, tuple(x.shape)), _kernel_tiles_adjoint(to_kernel)
+
+    return _result(tf.matmul(_picture_tiles(x), _kernel_tiles(kernel, dtype)), shape), gradients
+
+
 def compile_step(
     objective: Objective, optimizers: Mapping[str, Optimizer], devices: Sequence[Device]
 ) -> Callable[[Mapping[str, np.ndarray]], StepResult]:
@@ -115,6 +155,15 @@ def compile_step(
     return run
 
 
+def _traced_for(device: Device, objective: Objective, batch: Mapping[str, tf.Tensor]) -> Any:
+    """The objective of a batch, by what is fastest on the device."""
+    token = _cpu_step.set(device.kind == "cpu")
+    try:
+        return objective(batch)
+    finally:
+        _cpu_step.reset(token)
+
+
 def _values(variables: Mapping[str, keras.Variable]) -> dict[str, tf.Tensor]:
     """What the variables hold now, by the same names."""
     return {name: tf.identity(variable.value) for name, variable in variables.items()}
@@ -138,7 +187,7 @@ def _gradients_function(objective: Objective, optimizers: Mapping[str, Optimizer
         watched = {kind: {name: watched[kind][name] for name in o.trained} for kind, o in optimizers.items()}
         with tf.GradientTape(persistent=len(optimizers) > 1, watch_accessed_variables=False) as tape, scope:
             tape.watch(watched)
-            totals, reported = objective(batch)
+            totals, reported = _traced_for(home, objective, batch)
         grads = {kind: tape.gradient(totals[kind], named) for kind, named in watched.items()}
         if idle := [f"{kind}: {name}" for kind, named in grads.items() for name, g in named.items() if g is None]:
             raise ValueError(f"Nothing that is minimized depends on {', '.join(idle)}.")

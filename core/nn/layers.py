@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from core.nn.backend import active_backend
 from core.nn.framework import Tensor, keras, ops
 
 Activation = Callable[[Tensor, float], Tensor]
@@ -50,37 +51,40 @@ def depth_to_space(x: Tensor) -> Tensor:
     return ops.depth_to_space(x, 2, data_format="channels_last")
 
 
-class Conv2D(keras.layers.Conv2D):
-    """A convolution with zeros added on all four sides alike: floor(kernel / 2) of them.
+class Conv2D(keras.layers.Layer):
+    """A convolution with zeros added on all four sides alike: floor(kernel / 2) of them, and a bias.
 
     With stride 1 and an odd kernel that is the usual "same" convolution. With stride 2 it is not: the frameworks'
     "same" puts more zeros behind than before, which shifts the grid by a pixel. Source: spec models 1.2.
     """
 
     def __init__(self, filters: int, kernel_size: int, *, strides: int = 1, name: str, dtype: Any = None) -> None:
-        usual = strides == 1 and kernel_size % 2 == 1
-        super().__init__(
-            filters,
-            kernel_size,
-            strides=strides,
-            padding="same" if usual else "valid",
-            kernel_initializer="zeros",
-            name=name,
-            dtype=dtype,
-        )
-        self._margin = 0 if usual else kernel_size // 2
+        super().__init__(name=name, dtype=dtype)
+        self.filters = filters
+        self.kernel_size = kernel_size
+        self.strides = strides
+        self.kernel: keras.Variable
+        self.bias: keras.Variable
+
+    def build(self, input_shape: Shape) -> None:
+        window = (self.kernel_size, self.kernel_size, input_shape[-1], self.filters)
+        self.kernel = self.add_weight(name="kernel", shape=window, initializer="zeros", autocast=False)
+        self.bias = self.add_weight(name="bias", shape=(self.filters,), initializer="zeros", autocast=False)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
-        batch, height, width, channels = input_shape
-        grown = 2 * self._margin
-        return super().compute_output_shape((batch, height and height + grown, width and width + grown, channels))
+        batch, *sides, _ = input_shape
+        grown = 2 * (self.kernel_size // 2) - self.kernel_size
+        return (batch, *[side and (side + grown) // self.strides + 1 for side in sides], self.filters)
 
     def call(self, x: Tensor) -> Tensor:
         """(N, H, W, in) -> (N, floor((H + 2*margin - kernel) / stride) + 1, ..., filters)."""
-        if self._margin:
-            side = (self._margin, self._margin)
-            x = ops.pad(x, ((0, 0), side, side, (0, 0)))
-        return super().call(x)
+        margin, padding = self.kernel_size // 2, "valid"
+        if self.strides == 1 and self.kernel_size % 2 == 1:
+            padding = "same"
+        elif margin:
+            x = ops.pad(x, ((0, 0), (margin, margin), (margin, margin), (0, 0)))
+        kernel = ops.convert_to_tensor(self.kernel)
+        return active_backend().convolve(x, kernel, self.strides, padding) + ops.cast(self.bias, x.dtype)
 
 
 class Dense(keras.layers.Dense):

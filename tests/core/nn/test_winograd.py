@@ -1,0 +1,107 @@
+"""The six transforms and the convolution they make, against loops in float64 and against plain gradients."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import pytest
+
+from core.nn import winograd
+from core.nn.backend import active_backend
+from core.nn.framework import Tensor, keras, ops
+from core.nn.layers import Conv2D
+from core.nn.optimizers import OptimizerSettings, RMSprop
+from core.nn.steps import Device
+
+CPU = Device("CPU:0", "cpu", 0, "CPU", None)
+PICTURE, KERNEL = (2, 6, 8, 5), (3, 3, 5, 4)
+RESULT = (*PICTURE[:3], KERNEL[-1])
+TILES = 2 * 3 * 4
+
+
+def noise(shape: tuple[int, ...], seed: int) -> np.ndarray:
+    return np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
+
+
+def convolution(picture: np.ndarray, kernel: np.ndarray) -> np.ndarray:
+    """By its definition, zeros around, in float64."""
+    _, height, width, _ = picture.shape
+    framed = np.pad(picture.astype(np.float64), ((0, 0), (1, 1), (1, 1), (0, 0)))
+    windows = ((i, k) for i in range(3) for k in range(3))
+    return sum(framed[:, i : i + height, k : k + width] @ kernel[i, k].astype(np.float64) for i, k in windows)
+
+
+@pytest.mark.parametrize("picture", [PICTURE, (1, 2, 2, 5), (3, 2, 10, 5)])
+def test_sixteen_products_between_the_transforms_are_a_convolution(picture: tuple[int, ...]) -> None:
+    x, kernel = noise(picture, 1), noise(KERNEL, 2)
+    products = ops.matmul(winograd.picture_tiles(x), winograd.kernel_tiles(kernel, "float32"))
+    got = winograd.result(products, (*picture[:3], KERNEL[-1]))
+    np.testing.assert_allclose(np.asarray(got), convolution(x, kernel), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("transform", "adjoint", "before", "after"),
+    [
+        (winograd.picture_tiles, lambda t: winograd.picture_tiles_adjoint(t, PICTURE), PICTURE, (16, TILES, 5)),
+        (lambda k: winograd.kernel_tiles(k, "float32"), winograd.kernel_tiles_adjoint, KERNEL, (16, 5, 4)),
+        (lambda t: winograd.result(t, RESULT), winograd.result_adjoint, (16, TILES, 4), RESULT),
+    ],
+)
+def test_adjoints_are_adjoint(
+    transform: Callable[[Tensor], Tensor],
+    adjoint: Callable[[Tensor], Tensor],
+    before: tuple[int, ...],
+    after: tuple[int, ...],
+) -> None:
+    """<T x, y> = <x, T* y> for all x and y is what makes T* the gradient of T."""
+    x, y = noise(before, 3), noise(after, 4)
+    there, back = np.asarray(transform(x), np.float64), np.asarray(adjoint(y), np.float64)
+    assert there.shape == after
+    assert back.shape == before
+    assert (there * y).sum() == pytest.approx((x * back).sum(), rel=1e-5)
+
+
+def test_types_are_kept_and_kernels_come_as_asked() -> None:
+    x = ops.cast(noise(PICTURE, 1), "bfloat16")
+    tiles = winograd.picture_tiles(x)
+    assert keras.backend.standardize_dtype(tiles.dtype) == "bfloat16"
+    assert keras.backend.standardize_dtype(winograd.kernel_tiles(noise(KERNEL, 1), "bfloat16").dtype) == "bfloat16"
+    assert keras.backend.standardize_dtype(winograd.kernel_tiles_adjoint(tiles).dtype) == "float32"
+
+
+def test_it_is_used_where_it_pays() -> None:
+    assert winograd.pays((4, 16, 16, 512), (3, 3, 512, 512))
+    assert not winograd.pays((4, 15, 16, 512), (3, 3, 512, 512))  # tiles are two pixels wide
+    assert not winograd.pays((4, 16, 16, 512), (5, 5, 512, 512))
+    assert not winograd.pays((4, 64, 64, 128), (3, 3, 128, 12))  # few channels: the transforms would cost more
+    assert not winograd.pays((2, 16, 16, 32), (3, 3, 32, 64))  # soon done whichever way
+    assert not winograd.pays((None, 16, 16, 512), (3, 3, 512, 512))
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 1e-5), ("mixed_bfloat16", 0.02)])
+def test_a_compiled_step_has_the_gradients_of_a_plain_convolution(
+    dtype: str, tolerance: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The accumulators after one step of RMSprop are a tenth of the squared gradients; and what reaches the picture."""
+    x, target = noise((2, 16, 16, 32), 5), noise((2, 16, 16, 48), 6)
+
+    def gradients() -> list[np.ndarray]:
+        layer = Conv2D(48, 3, name="conv", dtype=dtype)
+        layer.build((None, 16, 16, 32))
+        layer.kernel.assign(noise((3, 3, 32, 48), 7) / 17)
+        shift = keras.Variable(np.zeros((2, 16, 16, 32), np.float32))
+        optimizer = RMSprop({"kernel": layer.kernel, "bias": layer.bias, "x": shift}, OptimizerSettings(0.0), seed=0)
+
+        def objective(batch: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+            loss = ops.sum(ops.square(ops.cast(layer(batch["x"] + shift), "float32") - batch["target"]))
+            return {"all": loss}, {"loss": loss}
+
+        active_backend().compile_step(objective, {"all": optimizer}, [CPU])({"x": x, "target": target})
+        return [np.sqrt(10 * v.numpy()) for v in optimizer.slots["acc"].values()]
+
+    monkeypatch.setattr(winograd, "pays", lambda picture, kernel: False)
+    plain = gradients()
+    monkeypatch.setattr(winograd, "pays", lambda picture, kernel: True)
+    for got, expected in zip(gradients(), plain, strict=True):
+        assert 0 < np.abs(got - expected).max() < tolerance * expected.max()  # 0 if the same way had been taken twice
