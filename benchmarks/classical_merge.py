@@ -109,7 +109,7 @@ class _Face:
     @property
     def is_worth_pasting(self) -> bool:
         rows, columns = np.nonzero(self.mask > 0.1)
-        return len(rows) > 0 and min(np.ptp(rows), np.ptp(columns)) >= 4
+        return bool(len(rows) > 0 and min(np.ptp(rows), np.ptp(columns)) >= 4)
 
     def put_on(self, canvas: NDArray) -> NDArray:
         s = self.settings
@@ -131,8 +131,8 @@ class _Face:
             new = self.colored(new, new)
         if s["mode"] == "hist-match":
             white = (self.at_model < 1 / 255)[..., None] & s["masked_hist_match"]
-            pair = [np.where(white, 1, p).astype(np.float32) for p in (new, self.old)]
-            new = classical_color.histograms(*pair, s["hist_match_threshold"], self.is_inside, new)
+            seen, old = (np.where(white, 1, p).astype(np.float32) for p in (new, self.old))
+            new = classical_color.histograms(seen, old, s["hist_match_threshold"], self.is_inside, new)
         new = np.clip(sharpened(new, s["sharpen_mode"], s["blursharpen_amount"]), 0, 1)
         face = np.clip(warp(new, _inverse(self.paste), size, "cubic", "replicate"), 0, 1)
         if s["mode"].startswith("seamless"):

@@ -255,7 +255,7 @@ def solved(source: NDArray, target: NDArray, chosen: NDArray, box: tuple[slice, 
     return b
 
 
-def _second(count: int, free: tuple[bool, bool]) -> Any:
+def _second(count: int, free: tuple[Any, Any]) -> Any:
     matrix = scipy.sparse.diags([1.0, -2.0, 1.0], [-1, 0, 1], shape=(count, count)).tolil()
     if free[0]:
         matrix[0, 1] = 2

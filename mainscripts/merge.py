@@ -13,7 +13,7 @@ from typing import Any
 
 import psutil
 
-from core.errors import BadOption, BrokenFile, Cancelled, FaceLoomError, PartialFailure
+from core.errors import BadOption, BrokenFile, Cancelled, PartialFailure
 from core.files import list_images, move_to_trash, require_free_space
 from core.images import encode_png, read_image
 from core.options import Options, option
@@ -119,7 +119,6 @@ class MergeOptions(MergeSettings, MergeInputs):
     save_preset: str | None = option(
         None, "Save as preset", ask=False, help="Keeps these settings under this name, then merges with them."
     )
-    list_presets: bool = option(False, "List presets", ask=False, help="Says what each preset sets, and ends.")
 
     @classmethod
     def values_of_files(cls, given: Mapping[str, Any], workspace: Path | None = None) -> dict[str, Any]:
@@ -190,15 +189,12 @@ def run(workspace: Workspace, options: MergeOptions, progress: Progress) -> Merg
         PartialFailure: all is done, but for some frames; they are listed.
         Cancelled: Ctrl-C; finished frames are kept, and the same command goes on from there.
     """
-    presets = Presets(workspace.merge_presets)
-    if options.list_presets:
-        _list_presets(presets, progress)
-        return MergeReport(0, 0, 0, 0)
     folders = Folders.of(options, workspace)
     folders.check()
     settings = MergeSettings.part_of(options)
     if options.save_preset:
-        progress.say(f"These settings are kept in {presets.save(options.save_preset, vars(settings))}.")
+        kept = Presets(workspace.merge_presets).save(options.save_preset, vars(settings))
+        progress.say(f"These settings are kept in {kept}.")
     collection = _collect(folders, settings, progress)
     networks, load = open_model(folders.models, options, progress)
     keys = {frame.stem: render_key(frame, settings, networks) for frame in collection.frames}
@@ -217,18 +213,6 @@ def run(workspace: Workspace, options: MergeOptions, progress: Progress) -> Merg
     return MergeReport(
         len(collection.frames), outcome.merged, len(collection.frames) - len(jobs), len(collection.without_face)
     )
-
-
-def _list_presets(presets: Presets, progress: Progress) -> None:
-    names = presets.names()
-    if not names:
-        progress.say(f"There are no presets in {presets.folder}. Keep settings as one: merge --save-preset NAME.")
-    for name in names:
-        try:
-            told = ", ".join(f"{key} {value}" for key, value in presets.read(name).items())
-        except FaceLoomError as problem:
-            told = str(problem)
-        progress.say(f"{name}: {told}")
 
 
 def _collect(folders: Folders, settings: MergeSettings, progress: Progress) -> FrameCollection:

@@ -332,6 +332,36 @@ def test_workers_leave_a_core_to_the_model() -> None:
     assert 1 <= workers_by_default() <= (os.cpu_count() or 1)
 
 
+# ------------------------------------------------------------------------------------------------- presets and motion
+
+
+def test_settings_are_kept_as_a_preset_and_taken_from_it(shot: Shot, tmp_path: Path) -> None:
+    _, said = shot.merge(save_preset="dusk", mode="seamless", blur_mask=30)
+    assert "dusk.json" in said
+    root = shot.workspace.root
+    taken = resolve(MergeOptions, {**shot.folders, "preset": "dusk"}, workspace=root)
+    assert (taken.mode, taken.blur_mask) == ("seamless", 30)
+    over = resolve(MergeOptions, {**shot.folders, "preset": "dusk", "blur_mask": 5}, workspace=root)
+    assert (over.mode, over.blur_mask) == ("seamless", 5)
+    (tmp_path / "look.json").write_text('{"blur_mask": 7}')
+    given = {**shot.folders, "preset": "dusk", "settings": tmp_path / "look.json"}
+    assert resolve(MergeOptions, given, workspace=root).blur_mask == 7
+    with pytest.raises(MissingInput, match=r"Received: dawn\. There are: dusk"):
+        resolve(MergeOptions, {**shot.folders, "preset": "dawn"}, workspace=root)
+
+
+def test_faces_that_move_are_smeared(shot: Shot) -> None:
+    shot.merge(mask_mode="learned-dst")
+    still = shot.files()
+    shot.merge(mask_mode="learned-dst", motion_blur_power=100)
+    moved = shot.files()
+    assert {name for name in still if still[name] != moved[name]} == {
+        name for name in still if name.startswith("merged/")
+    }
+    shot.merge(mask_mode="learned-dst", motion_blur_power=100, compat="dfl")
+    assert shot.files() != moved
+
+
 # ---------------------------------------------------------------------------------------- as a process of its own
 
 
