@@ -113,6 +113,23 @@ def test_small_pictures_are_padded_and_keep_their_size(monkeypatch: pytest.Monke
         np.testing.assert_allclose(loaded.enhance(picture), picture, atol=1e-5)
 
 
+@pytest.mark.parametrize(("correct", "low", "high"), [(True, -0.6, 0.6), (False, 0.2, 0.8)])
+def test_the_network_is_shown_the_range_asked_for(
+    monkeypatch: pytest.MonkeyPatch, correct: bool, low: float, high: float
+) -> None:
+    """0.2 and 0.8 are shown as -0.6 and 0.6, or, as older mergers did, as they are; and come back as they were."""
+    loaded = enhancer.Enhancer.__new__(enhancer.Enhancer)
+    monkeypatch.setattr(loaded, "_network", _Repeats(), raising=False)
+    picture = np.full((192, 192, 3), 0.2, np.float32)
+    picture[100:] = 0.8
+    np.testing.assert_allclose(loaded.enlarge(picture, correct), picture.repeat(4, 0).repeat(4, 1), atol=1e-5)
+    shown = _Repeats.shown[0]
+    assert [shown[0, 0, 0], shown[150, 0, 0]] == pytest.approx([low, high])
+
+
 class _Repeats:
+    shown: np.ndarray
+
     def run(self, pictures: np.ndarray) -> list[np.ndarray]:
+        _Repeats.shown = pictures
         return [pictures.repeat(4, 1).repeat(4, 2)]
