@@ -79,6 +79,23 @@ def _decode(data: bytes, path: Path, flags: int) -> np.ndarray:
     return image
 
 
+def decode_bgra(data: bytes, path: Path) -> np.ndarray:
+    """A PNG with alpha -> (H, W, 4) BGRA, uint8 or uint16 as stored, colors not multiplied by the alpha.
+
+    Raises:
+        BrokenFile: as `read_image`, or the picture has no alpha.
+    """
+    image = _decode(data, path, cv2.IMREAD_UNCHANGED)
+    if image.ndim != 3 or image.shape[2] != 4:
+        raise BrokenFile(path, "this picture has no alpha channel.", "Make it again.")
+    return image
+
+
+def read_bgra(path: Path) -> np.ndarray:
+    """As `decode_bgra`, from a file."""
+    return decode_bgra(_read_bytes(path), path)
+
+
 def image_size(path: Path) -> tuple[int, int]:
     """(width, height) in pixels, as `read_image` would give it."""
     height, width = read_image(path).shape[:2]
@@ -97,7 +114,7 @@ def encode_jpeg(image: np.ndarray, quality: int = 90) -> bytes:
 
 
 def encode_png(image: np.ndarray, compression: int = 1) -> bytes:
-    """(H, W) or (H, W, 3) BGR, uint8 or uint16 -> PNG.
+    """(H, W), (H, W, 3) BGR or (H, W, 4) BGRA with straight alpha, uint8 or uint16 -> PNG.
 
     Args:
         compression: 0 (none) .. 9 (smallest); 1 is fast and keeps most of the gain.
@@ -109,6 +126,16 @@ def encode_png(image: np.ndarray, compression: int = 1) -> bytes:
         parameters += [cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_SUB]
         parameters += [cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE]
     return _encode(".png", image, parameters)
+
+
+def encode_tiff(image: np.ndarray) -> bytes:
+    """(H, W) or (H, W, 3) BGR, uint8 or uint16 -> TIFF, LZW-compressed: without loss, and every program knows it."""
+    return _encode(".tif", image, [cv2.IMWRITE_TIFF_COMPRESSION, cv2.IMWRITE_TIFF_COMPRESSION_LZW])
+
+
+def encode_pnm(image: np.ndarray) -> bytes:
+    """(H, W) or (H, W, 3) BGR, uint8 or uint16 -> PGM or PPM: a short header and the plain pixels."""
+    return _encode(".ppm" if image.ndim == 3 else ".pgm", image, [])
 
 
 def _encode(suffix: str, image: np.ndarray, parameters: list[int]) -> bytes:
@@ -147,7 +174,7 @@ def write_image(path: Path, image: np.ndarray, *, quality: int = 95, compression
     elif suffix == ".png":
         data = encode_png(image, compression)
     elif suffix in (".tif", ".tiff"):
-        data = _encode(".tif", image, [])
+        data = encode_tiff(image)
     else:
         raise ValueError(f"Pictures are written as .jpg, .png or .tif. Received: {path.name}.")
     try:
@@ -159,6 +186,11 @@ def write_image(path: Path, image: np.ndarray, *, quality: int = 95, compression
 def to_float(image: np.ndarray) -> np.ndarray:
     """uint8 or uint16 -> float32 in [0, 1]."""
     return image.astype(np.float32) * np.float32(1.0 / np.iinfo(image.dtype).max)
+
+
+def to_uint16(image: np.ndarray) -> np.ndarray:
+    """uint8 -> uint16, white on white (257 levels for one); uint16 as it is."""
+    return image if image.dtype == np.uint16 else image.astype(np.uint16) * 257
 
 
 def to_uint8(image: np.ndarray) -> np.ndarray:

@@ -13,22 +13,24 @@ from typing import Any
 
 import psutil
 
-from core.errors import BadOption, BrokenFile, Cancelled, PartialFailure
-from core.files import list_images, move_to_trash, require_free_space
-from core.images import encode_png, read_image
+from core.errors import BadOption, Cancelled, PartialFailure
+from core.files import list_images, move_to_trash
 from core.options import Options, option
 from core.parallel import default_workers
 from core.paths import Workspace, default_workspace
 from core.progress import Progress
 from facelib.prediction import Predictor
 from mainscripts.merge_model import open_model
+from mainscripts.merge_output import MergeOutputOptions, open_writer, require_space
 from merger.compositors import CompositorSetup
-from merger.engine import ON_ERROR, FailedFrame, FrameJob, MergeOutcome, merge_frames
+from merger.engine import ON_ERROR, FailedFrame, MergeOutcome, merge_frames
 from merger.face_tools import FaceTools
 from merger.frames import FrameCollection, FrameFaces, collect_frames, shortened
 from merger.journal import Journal, RenderKey, render_key, summary
 from merger.motion import with_classical_motion, with_motion
+from merger.outputs import FrameWriter
 from merger.presets import Presets, read_settings
+from merger.rounds import FrameJob
 from merger.settings import MergeSettings
 from models.registry import MODEL_CLASSES, describe, list_models
 from samplelib.faceset import open_faceset
@@ -37,7 +39,6 @@ _NAMED = 20
 """So many failed frames are listed at the end; the log has all of them."""
 
 _MOST_WORKERS = 256
-_ROOM_TO_SPARE = 100_000_000  # bytes that stay free when every frame is written
 
 
 def workers_by_default(_: Any = None) -> int:
@@ -67,10 +68,10 @@ class MergeInputs(Options):
 
     input_dir: Path | None = option(None, "Folder of frames", ask=False, help="The destination. Else data_dst.")
     output_dir: Path | None = option(
-        None, "Folder for merged frames", ask=False, help="As PNG. Else data_dst/merged in the workspace."
+        None, "Folder for merged frames", ask=False, help="Else data_dst/merged in the workspace."
     )
     output_mask_dir: Path | None = option(
-        None, "Folder for their masks", ask=False, help="As PNG. Else data_dst/merged_mask in the workspace."
+        None, "Folder for their masks", ask=False, help="Else data_dst/merged_mask in the workspace."
     )
     aligned_dir: Path | None = option(None, "Folder of dst faces", ask=False, help="Else data_dst/aligned.")
     model_dir: Path | None = option(None, "Folder of models", ask=False, help="Else model in the workspace.")
@@ -95,7 +96,7 @@ class MergeInputs(Options):
 
 
 @dataclass(kw_only=True)
-class MergeOptions(MergeSettings, MergeInputs):
+class MergeOptions(MergeSettings, MergeOutputOptions, MergeInputs):
     """The questions of merging: first what, then how, then by how many."""
 
     workers: int = option(
@@ -192,22 +193,23 @@ def run(workspace: Workspace, options: MergeOptions, progress: Progress) -> Merg
     folders = Folders.of(options, workspace)
     folders.check()
     settings = MergeSettings.part_of(options)
+    writer = open_writer(options, folders.frames, progress)
     if options.save_preset:
         kept = Presets(workspace.merge_presets).save(options.save_preset, vars(settings))
         progress.say(f"These settings are kept in {kept}.")
     collection = _collect(folders, settings, progress)
     networks, load = open_model(folders.models, options, progress)
-    keys = {frame.stem: render_key(frame, settings, networks) for frame in collection.frames}
-    journal = Journal(folders.merged, folders.masks)
+    keys = {frame.stem: render_key(frame, settings, networks, writer.key) for frame in collection.frames}
+    journal = Journal(folders.merged, folders.masks, writer.suffixes)
     states = {stem: ["restart"] if options.restart else journal.state_of(stem, key) for stem, key in keys.items()}
     progress.say(summary(states.values()))
     jobs = [FrameJob(frame, settings) for frame in collection.frames if states[frame.stem]]
     outcome = MergeOutcome()
     if jobs:
         _put_foreign_work_away(jobs, journal, folders, workspace, progress)
-        _require_space(jobs, folders)
+        require_space((job.frame for job in jobs), folders.merged, writer)
         with journal:
-            outcome = _merge(jobs, load, keys, journal, folders, options, progress)
+            outcome = _merge(jobs, load, keys, journal, folders, writer, options, progress)
     _name_strangers(collection, folders, progress)
     _report_failures(outcome.failed, len(jobs), progress)
     return MergeReport(
@@ -244,18 +246,10 @@ def _put_foreign_work_away(
             f"{len(foreign)} picture(s) that were not merged here, or edited since, were in the way and were put into "
             f"{trash}: {shortened([str(path) for path in foreign])}."
         )
-
-
-def _require_space(jobs: Sequence[FrameJob], folders: Folders) -> None:
-    """Estimates by the first frame what the new files will take, and stops before work that cannot fit."""
-    new = sum(not (folders.merged / f"{job.frame.stem}.png").exists() for job in jobs)
-    for job in jobs[:3]:  # a frame that cannot be read is another matter
-        try:
-            size = len(encode_png(read_image(job.frame.path)))
-        except BrokenFile:
-            continue
-        require_free_space(folders.merged, new * (size + size // 10) + _ROOM_TO_SPARE)
-        return
+    replaced = [path for job in jobs for path in journal.other_forms(job.frame.stem)]
+    if replaced:
+        trash = move_to_trash(workspace.trash, replaced, f"merge into {folders.merged} in another form")
+        progress.say(f"{len(replaced)} file(s) of these frames in another form were put into {trash}.")
 
 
 def _merge(
@@ -264,6 +258,7 @@ def _merge(
     keys: Mapping[str, RenderKey],
     journal: Journal,
     folders: Folders,
+    writer: FrameWriter,
     options: MergeOptions,
     progress: Progress,
 ) -> MergeOutcome:
@@ -279,7 +274,7 @@ def _merge(
     try:
         tools = FaceTools.of(load())
         setup = CompositorSetup(
-            folders.merged, folders.masks, tools.resolution, tools.face_type, tools.segment_face_type
+            folders.merged, folders.masks, tools.resolution, tools.face_type, tools.segment_face_type, writer
         )
         outcome = merge_frames(
             jobs,

@@ -31,6 +31,7 @@ from merger.classical_color import match_colors, match_histograms
 from merger.compositing import MergedFrame, PlacedMask, Region
 from merger.face_tools import ENHANCER_SCALE, FaceAnswer, classical_face
 from merger.frames import Motion
+from merger.layers import LayerBuilder
 from merger.masks import FAINTEST, FINE_SCALE, choose_mask, nonzero_box, shape_fine_mask
 from merger.seamless import seamless_threshold
 from merger.settings import MergeSettings
@@ -67,8 +68,9 @@ def composite_faces(
     settings: MergeSettings,
     face_type: FaceType,
     resolution: int,
+    builder: LayerBuilder | None = None,
 ) -> MergedFrame:
-    """As merge_frame.composite_faces."""
+    """As merge_frame.composite_faces; a builder takes the face layer."""
     told: Sequence[FaceAnswer | None] = answers or [None] * len(aligned)
     merged = [_merge_face(frame, *pair, settings, face_type) for pair in zip(aligned, told, strict=True)]
     if settings.mode == "raw-predict":
@@ -76,7 +78,7 @@ def composite_faces(
         frame = np.zeros((side, side, 3), frame.dtype)
     image, mask = frame.copy(), np.zeros(frame.shape[:2], frame.dtype)
     if not merged:
-        return MergedFrame(image, mask)
+        return MergedFrame(image, mask, builder.finish() if builder else None)
     whole = merged[0].region
     for one in merged[1:]:
         whole = whole.joined(one.region)
@@ -90,7 +92,11 @@ def composite_faces(
     most = np.float32(np.iinfo(frame.dtype).max)
     whole.of(image)[...] = np.clip(picture, 0.0, 1.0) * most + _HAIR
     whole.of(mask)[...] = covered * most + _HAIR
-    return MergedFrame(image, mask)
+    if builder is None:
+        return MergedFrame(image, mask)
+    for one in merged:
+        builder.add_blended(to_float(one.region.of(frame)), one.picture, PlacedMask(one.region, one.weights))
+    return MergedFrame(image, mask, builder.finish())
 
 
 def _merge_face(

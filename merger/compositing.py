@@ -130,6 +130,20 @@ class PlacedMask:
 
 
 @dataclass(frozen=True)
+class FaceLayers:
+    """The faces of a frame without the frame (merger/layers.py).
+
+    Attributes:
+        colors: (H, W, 3) BGR of the frame's type, not multiplied by the mask, going on beyond its edge; black where no
+            face is near.
+        numbers: (H, W) uint8, which face is seen: 1 is the frame's first, 0 none (the mask is below one half).
+    """
+
+    colors: NDArray
+    numbers: NDArray
+
+
+@dataclass(frozen=True)
 class MergedFrame:
     """A finished frame.
 
@@ -137,10 +151,12 @@ class MergedFrame:
         image: (H, W, 3) BGR, of the source frame's type; in raw-predict mode the face's square.
         mask: (H, W), same type, full scale where the frame was replaced; 0 where it kept its bits (in the raw modes the
             mask is the one asked for, the picture changed in the whole square).
+        layers: the faces alone, where they were asked for; in raw-predict mode the image is the face.
     """
 
     image: NDArray
     mask: NDArray
+    layers: FaceLayers | None = None
 
 
 def place_mask(mask: FaceMask, frame_to_face: NDArray, frame_shape: tuple[int, ...]) -> PlacedMask:

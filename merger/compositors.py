@@ -1,8 +1,13 @@
 """The worker processes that read, cut, composite and write frames. They never load a neural framework.
 
 A compositor owns a frame from its first to its last pixel: it reads it, sends only the small aligned faces to the
-engine, keeps the frame until the predictions come back, and writes the result. Messages in, in the order they are
-worked on: `Prepare`, `Finish`, `Drop`, None (stop). Messages out: `Aligned`, `Done`, `Failed`.
+engine, keeps the frame until the predictions come back, and writes the result, or measures it for those who steady a
+scene. Messages in: `Prepare`, `Finish`, `Drop`, None (stop). Messages out: None (here I am), `Aligned`, `Done`,
+`Measured`, `Failed`.
+
+Three threads share the work of a process, and so its waiting: one reads ahead, one composites, one encodes and writes
+behind. OpenCV lets go of the interpreter meanwhile. The engine hands a compositor only so many frames at once, so none
+of the three can run away.
 """
 
 from __future__ import annotations
@@ -14,10 +19,11 @@ import signal
 import threading
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -25,16 +31,44 @@ from numpy.typing import NDArray
 
 from core.errors import FaceLoomError
 from core.files import atomic_write_bytes
-from core.images import encode_png, read_image
+from core.images import read_image
+from core.shared_arrays import SharedHandle
 from facelib.face_type import FaceType
 from merger.aligning import AlignedFace, align_faces
+from merger.compositing import MergedFrame
+from merger.face_slots import Asked, FaceSlots, Told
 from merger.face_tools import FaceAnswer, FaceQuestion
 from merger.frames import FrameFaces
 from merger.merge_frame import composite_faces
+from merger.outputs import FrameWriter, PlainWriter
 from merger.settings import MergeSettings
 
 _SECONDS_TO_RECOVER = 0.5
 _LARGE_BLOCK_BYTES = 31 << 20
+
+
+Measures = Mapping[str, NDArray]
+"""What was measured of a frame: arrays by name."""
+
+
+@dataclass(frozen=True)
+class FrameView:
+    """Everything there is to measure of a frame before it is composited.
+
+    Attributes:
+        frame: (H, W, 3) BGR uint8 or uint16.
+        aligned: its faces, as they were cut.
+        answers: of the networks, one for each face; none where the settings need none.
+        settings: as they will be rendered.
+        face_type, resolution: of the model.
+    """
+
+    frame: NDArray
+    aligned: Sequence[AlignedFace]
+    answers: Sequence[FaceAnswer]
+    settings: MergeSettings
+    face_type: FaceType
+    resolution: int
 
 
 @dataclass(frozen=True)
@@ -42,9 +76,11 @@ class CompositorSetup:
     """What every compositor is told once.
 
     Attributes:
-        frames_folder, masks_folder: where `<stem>.png` goes.
+        frames_folder, masks_folder: where the frame's file and its mask's go, under the frame's stem.
         resolution, face_type: of the model.
         segment_face_type: of the XSeg model; None: there is none, or it is the model's.
+        writer: makes the files.
+        measure: a function of a module; with it frames are measured, and nothing is written.
     """
 
     frames_folder: Path
@@ -52,15 +88,22 @@ class CompositorSetup:
     resolution: int
     face_type: FaceType
     segment_face_type: FaceType | None = None
+    writer: FrameWriter = PlainWriter()
+    measure: Callable[[FrameView], Measures] | None = None
 
 
 @dataclass(frozen=True)
 class Prepare:
-    """Read a frame and cut out its faces; a frame that needs no prediction is finished at once."""
+    """Read a frame and cut out its faces; a frame that needs no prediction is finished at once.
+
+    Attributes:
+        adjustment: what steadies this frame, if anything; for `composite_faces`.
+    """
 
     number: int
     frame: FrameFaces
     settings: MergeSettings
+    adjustment: Any = None
 
 
 @dataclass(frozen=True)
@@ -68,7 +111,7 @@ class Finish:
     """Composite a prepared frame with what the networks said of its faces, and write it."""
 
     number: int
-    answers: Sequence[FaceAnswer]
+    answers: Sequence[FaceAnswer | Told]
 
 
 @dataclass(frozen=True)
@@ -83,7 +126,7 @@ class Aligned:
     """The faces of a frame, waiting for the networks."""
 
     number: int
-    questions: Sequence[FaceQuestion]
+    questions: Sequence[FaceQuestion | Asked]
 
 
 @dataclass(frozen=True)
@@ -92,6 +135,14 @@ class Done:
 
     number: int
     sizes: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A frame has been measured."""
+
+    number: int
+    measures: Measures
 
 
 @dataclass(frozen=True)
@@ -110,36 +161,90 @@ class Failed:
     in_writing: bool = False
 
 
-Message = Prepare | Finish | Drop | None
+@dataclass(frozen=True)
+class Read:
+    """Between two threads: a frame that has been read, to be cut."""
+
+    number: int
+    order: Prepare
+    picture: NDArray
 
 
-def run_compositor(connection: Connection, setup: CompositorSetup) -> None:
+@dataclass(frozen=True)
+class Unwritten:
+    """Between two threads: a frame that has been composited, to be written."""
+
+    number: int
+    frame: FrameFaces
+    picture: NDArray
+    merged: MergedFrame
+
+
+@dataclass
+class _Prepared:
+    """A frame that waits for the networks."""
+
+    order: Prepare
+    picture: NDArray
+    aligned: list[AlignedFace]
+    questions: Sequence[FaceQuestion | Asked] = ()
+
+
+def run_compositor(connection: Connection, setup: CompositorSetup, handle: SharedHandle | None) -> None:
     """The body of a worker process; ends on None, or when the engine is gone."""
     # Ctrl-C reaches every process of the terminal; only the engine acts on it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     settle_process()
-    inbox: queue.SimpleQueue[Message] = queue.SimpleQueue()
-    engine_gone = threading.Event()
-    threading.Thread(target=_receive, args=(connection, inbox, engine_gone), daemon=True).start()
-    compositor = Compositor(setup)
-    while (message := inbox.get()) is not None and not engine_gone.is_set():
-        answer = compositor.work_on(message)
-        try:
-            if answer is not None:
-                connection.send(answer)
-        except OSError:
-            return
+    compositor = Compositor(setup, FaceSlots.attach(handle))
+    to_read: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    to_work_on: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    to_write: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    gone = threading.Event()
+    turn = threading.Lock()
+
+    def send(message: Any) -> None:
+        with turn, contextlib.suppress(OSError):
+            connection.send(message)
+
+    def pass_on(message: Any) -> None:
+        if isinstance(message, Unwritten):
+            to_write.put(message)
+        elif isinstance(message, Read):
+            to_work_on.put(message)
+        elif message is not None:
+            send(message)
+
+    def work(inbox: queue.SimpleQueue[Any]) -> None:
+        while (message := inbox.get()) is not None and not gone.is_set():
+            pass_on(compositor.work_on(message))
+
+    send(None)
+    threading.Thread(target=_receive, args=(connection, to_read, to_work_on, gone), daemon=True).start()
+    threading.Thread(target=work, args=(to_read,), daemon=True).start()
+    writing = threading.Thread(target=work, args=(to_write,), daemon=True)
+    writing.start()
+    work(to_work_on)
+    to_write.put(None)  # what is composited is written
+    writing.join()
 
 
-def _receive(connection: Connection, inbox: queue.SimpleQueue[Message], gone: threading.Event) -> None:
+def _receive(
+    connection: Connection,
+    to_read: queue.SimpleQueue[Any],
+    to_work_on: queue.SimpleQueue[Any],
+    gone: threading.Event,
+) -> None:
     """Always takes messages off the pipe, so that engine and compositor never wait for each other to read."""
+    told_to_stop = False
     try:
         with contextlib.suppress(EOFError, OSError):
             while (message := connection.recv()) is not None:
-                inbox.put(message)
+                (to_read if isinstance(message, Prepare) else to_work_on).put(message)
+            told_to_stop = True
     finally:  # whatever a message did on its arrival: a process that hears nothing more must not stay
-        gone.set()
-        inbox.put(None)
+        if not told_to_stop:
+            gone.set()
+        to_work_on.put(None)
 
 
 def settle_process() -> None:
@@ -153,44 +258,74 @@ def settle_process() -> None:
 class Compositor:
     """The frames a worker process has under way."""
 
-    def __init__(self, setup: CompositorSetup) -> None:
+    def __init__(self, setup: CompositorSetup, slots: FaceSlots | None = None) -> None:
         self._setup = setup
-        self._prepared: dict[int, tuple[FrameFaces, MergeSettings, NDArray, list[AlignedFace]]] = {}
+        self._slots = slots or FaceSlots(None)
+        self._prepared: dict[int, _Prepared] = {}
 
-    def work_on(self, message: Prepare | Finish | Drop) -> Aligned | Done | Failed | None:
-        """Does what a message asks for; what comes back goes to the engine."""
+    def work_on(
+        self, message: Prepare | Read | Finish | Unwritten | Drop
+    ) -> Read | Aligned | Unwritten | Measured | Done | Failed | None:
+        """Does what a message asks for, one step; what comes back is the next step's, or the engine's."""
+        steps: dict[type, Callable[[Any], Any]] = {
+            Prepare: self._read,
+            Read: self._align,
+            Finish: self._composite,
+            Unwritten: self._write,
+            Drop: self._drop,
+        }
         try:
-            if isinstance(message, Prepare):
-                return self._prepare(message)
-            if isinstance(message, Finish):
-                return self._finish(message)
-            self._prepared.pop(message.number, None)
-            return None
+            return steps[type(message)](message)
         except FaceLoomError as problem:
             return Failed(message.number, str(problem))
         except Exception as problem:
             return Failed(message.number, f"{type(problem).__name__}: {problem}", traceback.format_exc())
 
-    def _prepare(self, message: Prepare) -> Aligned | Done | Failed:
-        frame = read_image(message.frame.path)
-        setup, settings = self._setup, message.settings
-        aligned = align_faces(
-            frame, message.frame.faces, setup.resolution, setup.face_type, settings, setup.segment_face_type
-        )
-        self._prepared[message.number] = (message.frame, settings, frame, aligned)
-        if aligned and settings.needs_prediction:
-            return Aligned(message.number, [face.question for face in aligned])
-        return self._finish(Finish(message.number, ()))
+    def _read(self, message: Prepare) -> Read:
+        return Read(message.number, message, self._setup.writer.prepare(read_image(message.frame.path)))
 
-    def _finish(self, message: Finish) -> Done | Failed:
-        source, settings, frame, aligned = self._prepared.pop(message.number)
-        setup = self._setup
-        merged = composite_faces(frame, aligned, message.answers, settings, setup.face_type, setup.resolution)
-        name = f"{source.stem}.png"
-        image, mask = encode_png(merged.image), encode_png(merged.mask)
+    def _align(self, message: Read) -> Aligned | Unwritten | Measured:
+        setup, order = self._setup, message.order
+        shape = (setup.resolution, setup.face_type)
+        aligned = align_faces(*(message.picture, order.frame.faces, *shape, order.settings, setup.segment_face_type))
+        prepared = _Prepared(order, message.picture, aligned)
+        self._prepared[message.number] = prepared
+        if aligned and order.settings.needs_prediction:
+            prepared.questions = [self._slots.ask(face.question) for face in aligned]
+            return Aligned(message.number, prepared.questions)
+        return self._composite(Finish(message.number, ()))
+
+    def _composite(self, message: Finish) -> Unwritten | Measured:
+        prepared = self._prepared[message.number]
+        setup, order = self._setup, prepared.order
         try:
-            _write(self._setup.masks_folder / name, mask)
-            _write(self._setup.frames_folder / name, image)
+            answers = [self._slots.answer(told) for told in message.answers]
+            view = FrameView(
+                *(prepared.picture, prepared.aligned, answers, order.settings, setup.face_type, setup.resolution)
+            )
+            if setup.measure is not None:
+                return Measured(message.number, setup.measure(view))
+            merged = composite_faces(
+                *(view.frame, view.aligned, answers, view.settings, view.face_type, view.resolution),
+                with_layers=setup.writer.needs_layers,
+                **({} if order.adjustment is None else {"adjustment": order.adjustment}),
+            )
+        finally:
+            self._drop(message)
+        return Unwritten(message.number, order.frame, prepared.picture, merged)
+
+    def _drop(self, message: Drop | Finish) -> None:
+        prepared = self._prepared.pop(message.number, None)
+        for asked in prepared.questions if prepared is not None else ():
+            self._slots.release(asked)
+
+    def _write(self, message: Unwritten) -> Done | Failed:
+        setup, stem = self._setup, message.frame.stem
+        image, mask = setup.writer.encode(message.merged, message.picture)
+        image_suffix, mask_suffix = setup.writer.suffixes
+        try:
+            _write(setup.masks_folder / f"{stem}{mask_suffix}", mask)
+            _write(setup.frames_folder / f"{stem}{image_suffix}", image)
         except FaceLoomError as problem:
             return Failed(message.number, str(problem), in_writing=True)
         return Done(message.number, (len(image), len(mask)))
@@ -206,8 +341,8 @@ def _write(path: Path, data: bytes) -> None:
 
 
 def remove_unfinished_files(*folders: Path) -> None:
-    """Clears away what a killed run left half written (hidden `.part.png` files, never a frame)."""
+    """Clears away what a killed run left half written (hidden `.part.*` files, never a frame)."""
     for folder in folders:
-        for path in folder.glob(".*.part.png"):
+        for path in folder.glob(".*.part.*"):
             with contextlib.suppress(OSError):
                 os.unlink(path)

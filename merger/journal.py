@@ -3,7 +3,7 @@
 `merge_journal.jsonl` in the folder of finished frames holds one JSON object per line, written after the frame's two
 files have taken their names:
 
-    {"stem": "00001", "key": {"frame": ..., "faces": ..., "settings": ..., "model": ..., "software": ...},
+    {"stem": "00001", "key": {"frame": ..., "faces": ..., "settings": ..., "model": ..., "software": ..., "form": ...},
      "sizes": [bytes of the frame, bytes of the mask]}
 
 A later line of a stem replaces an earlier one; a line without "key" takes the stem's validity back. A frame is up to
@@ -31,6 +31,7 @@ import numpy as np
 from core.errors import MissingInput
 from core.files import atomic_write_text, explain_os_error
 from merger.frames import FrameFaces
+from merger.outputs import SUFFIXES, PlainWriter
 from merger.settings import MergeSettings
 
 JOURNAL_NAME = "merge_journal.jsonl"
@@ -80,14 +81,20 @@ class RenderKey:
     settings: str
     model: str
     software: str
+    form: str = PlainWriter.form
 
     def changes_since(self, before: RenderKey) -> list[str]:
         """The names of the parts that differ."""
         return [f.name for f in dataclasses.fields(self) if getattr(self, f.name) != getattr(before, f.name)]
 
 
-def render_key(frame: FrameFaces, settings: MergeSettings, networks: Networks) -> RenderKey:
+def render_key(
+    frame: FrameFaces, settings: MergeSettings, networks: Networks, form: str = PlainWriter.form
+) -> RenderKey:
     """The key of a frame as it would be rendered now.
+
+    Args:
+        form: the key of the writer (merger/outputs.py).
 
     Raises:
         MissingInput: the frame's file is gone.
@@ -99,7 +106,7 @@ def render_key(frame: FrameFaces, settings: MergeSettings, networks: Networks) -
     software = f"{RENDER_VERSION} opencv {cv2.__version__}"
     fingerprint = f"{frame.path.name} {status.st_size} {status.st_mtime_ns}"
     if not frame.faces and settings.mode != "raw-predict":
-        return RenderKey(fingerprint, "", "", "", software)
+        return RenderKey(fingerprint, "", "", "", software, form)
     values = settings.effective()
     faces = hashlib.blake2b(digest_size=12)
     for face in frame.faces:
@@ -108,7 +115,7 @@ def render_key(frame: FrameFaces, settings: MergeSettings, networks: Networks) -
         if "motion_blur_power" in values and settings.motion_blur_power:
             faces.update(np.array(dataclasses.astuple(face.motion), np.float64).tobytes())
     shown = hashlib.blake2b(json.dumps(values, sort_keys=True).encode(), digest_size=12).hexdigest()
-    return RenderKey(fingerprint, faces.hexdigest(), shown, networks.seen_by(settings), software)
+    return RenderKey(fingerprint, faces.hexdigest(), shown, networks.seen_by(settings), software, form)
 
 
 @dataclass(frozen=True)
@@ -120,11 +127,18 @@ class Finished:
 
 
 class Journal:
-    """The journal of one folder of finished frames; open it with `with`, which closes it again."""
+    """The journal of one folder of finished frames; open it with `with`, which closes it again.
 
-    def __init__(self, frames_folder: Path, masks_folder: Path) -> None:
+    Args:
+        suffixes: of a frame's file and of its mask's, as they are written now.
+    """
+
+    def __init__(
+        self, frames_folder: Path, masks_folder: Path, suffixes: tuple[str, str] = PlainWriter().suffixes
+    ) -> None:
         self.path = frames_folder / JOURNAL_NAME
         self._folders = (frames_folder, masks_folder)
+        self._suffixes = suffixes
         self._finished: dict[str, Finished] = {}
         self._stream: IO[bytes] | None = None
         self._read()
@@ -169,9 +183,9 @@ class Journal:
         changes = key.changes_since(finished.key)
         if changes:
             return changes
-        for folder, size in zip(self._folders, finished.sizes, strict=True):
+        for path, size in zip(self._files(stem), finished.sizes, strict=True):
             try:
-                if (folder / f"{stem}.png").stat().st_size != size:
+                if path.stat().st_size != size:
                     return ["missing"]
             except OSError:
                 return ["missing"]
@@ -184,9 +198,17 @@ class Journal:
         finished = self._finished.get(stem)
         if finished is None and self.path.exists():
             return []  # of a run that was stopped, or a source that stands in for a failed frame
-        places = [folder / f"{stem}.png" for folder in self._folders]
         sizes = finished.sizes if finished else (-1, -1)
-        return [p for p, size in zip(places, sizes, strict=True) if p.exists() and p.stat().st_size != size]
+        return [p for p, size in zip(self._files(stem), sizes, strict=True) if p.exists() and p.stat().st_size != size]
+
+    def other_forms(self, stem: str) -> list[Path]:
+        """Files of a frame and its mask in other forms than the one written now: a video would hold it twice."""
+        pairs = zip(self._folders, self._suffixes, strict=True)
+        places = [folder / f"{stem}{suffix}" for folder, mine in pairs for suffix in SUFFIXES if suffix != mine]
+        return [path for path in places if path.exists()]
+
+    def _files(self, stem: str) -> list[Path]:
+        return [f / f"{stem}{suffix}" for f, suffix in zip(self._folders, self._suffixes, strict=True)]
 
     def record(self, stem: str, key: RenderKey, sizes: tuple[int, int]) -> None:
         """Enters a finished frame whose files are in place."""
