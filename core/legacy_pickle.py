@@ -6,7 +6,8 @@ build plain values. Everything else ends the reading with `Refused`, whatever tr
 
     values     dict (keys: str or int), list, tuple, str, int (64 bits), float, bool, None, numeric arrays
     names      numpy's array, dtype, _reconstruct, scalar and _frombuffer, under both spellings of their modules;
-               _codecs.encode with "latin1"; enumerations that the caller lists, called with one int
+               _codecs.encode with "latin1"; enumerations that the caller lists, called with one int; classes and
+               paths that the caller lists, whose objects become `Record`s and tuples of texts
     bounds     steps and bytes (`Limits`), depth, dimensions, unfolded size (a value shared many times counts each time)
 
 No name is ever looked up in a module: a name on the list becomes a mark, and only these marks can be called.
@@ -17,13 +18,24 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from core.legacy_values import NAMES, EmptyArray, Kind, Name, Refused, described, filled, make
+from core.legacy_values import (
+    Classes,
+    EmptyArray,
+    Kind,
+    Name,
+    Record,
+    RecordClass,
+    Refused,
+    described,
+    filled,
+    make,
+)
 
 _MOST_MARKS = 64
 _LONGEST_NAME = 128
@@ -55,23 +67,31 @@ FACE_LIMITS = Limits(length=65_533, steps=65_533)
 """The record of one face: it fits into one segment of a JPEG."""
 
 
-def decode(stream: bytes, limits: Limits = FACE_LIMITS, enumerations: Collection[tuple[str, str]] = ()) -> Any:
+def decode(
+    stream: bytes,
+    limits: Limits = FACE_LIMITS,
+    enumerations: Collection[tuple[str, str]] = (),
+    *,
+    classes: Classes | None = None,
+) -> Any:
     """The value a stream describes.
 
     Arrays are read-only. A list of pairs of floats comes as a float64 array (n, 2).
 
     Args:
         enumerations: (module, name) of classes whose members are read as their numbers.
+        classes: these and more, in place of `enumerations`.
 
     Raises:
         Refused: the stream is damaged, asks for something that is not allowed, or breaks a limit.
     """
     if len(stream) > limits.length:
         raise Refused(f"it is {len(stream)} bytes long, more than {limits.length}.")
+    names = (classes or Classes(enumerations)).names()
     try:
-        return _Machine(stream, limits, enumerations, with_points=True).run()
+        return _Machine(stream, limits, names, with_points=True).run()
     except _PointsWereShared:
-        return _Machine(stream, limits, enumerations, with_points=False).run()
+        return _Machine(stream, limits, names, with_points=False).run()
 
 
 class _PointsWereShared(Exception):
@@ -88,18 +108,16 @@ _POINT_PUT = re.compile(rb"\]" + _PUT + rb"\(G(.{8})G(.{8})e", re.DOTALL)
 
 _KEYS = frozenset((str, int))
 _NUMBERS = frozenset((int, float, bool, type(None)))
-_CONTAINERS = frozenset((dict, list, tuple))
+_CONTAINERS = frozenset((dict, list, tuple, Record))
 
 
 class _Machine:
     """The stack machine: one instance reads one stream."""
 
-    def __init__(
-        self, stream: bytes, limits: Limits, enumerations: Collection[tuple[str, str]], with_points: bool
-    ) -> None:
+    def __init__(self, stream: bytes, limits: Limits, names: Mapping[tuple[str, str], Any], with_points: bool) -> None:
         self.stream = stream
         self.limits = limits
-        self.names = NAMES | dict.fromkeys(enumerations, Name.ENUMERATION)
+        self.names = names
         self.with_points = with_points
         self.skipped = 0  # memo entries of points that were read as one array
         self.position = 0
@@ -148,7 +166,7 @@ class _Machine:
             raise Refused(f"its values are nested more than {depth} deep, or hold themselves.")
         else:
             inside = value
-            if kind is dict:
+            if kind is dict or kind is Record:
                 inside = value.values()
                 self.unfolding_left -= sum(len(key) for key in value if type(key) is str)
             self.unfolding_left -= 1 + len(value)
@@ -322,8 +340,19 @@ class _Machine:
             raise Refused(f"it calls {described(called)}, which cannot be called.")
         self.stack.append(make(called, arguments, self.limits.dimensions))
 
+    def begin_record(self) -> None:
+        """NEWOBJ: begins an object of a listed class, which is read as a record."""
+        arguments, made = self._popped(tuple), self.stack.pop()
+        if type(made) is not RecordClass:
+            raise Refused(f"it makes an object of {described(made)}, which is no class of such a file.")
+        self.stack.append(made.begin(arguments))
+
     def build(self) -> None:
-        """BUILD: completes an array or an element type, and nothing else."""
+        """BUILD: completes an array, an element type or a record, and nothing else."""
+        if len(self.stack) > 1 and type(self.stack[-2]) is Record:
+            state = self._popped(dict)
+            self.stack[-1].fill(state)
+            return
         state, target = self._popped(tuple), self.stack[-1]
         if type(target) is Kind:
             target.set_order(state)
@@ -393,6 +422,7 @@ for _code, _instruction in {
     b"c": _Machine.find_in_lines,
     b"\x93": _Machine.find_on_stack,
     b"R": _Machine.call,
+    b"\x81": _Machine.begin_record,
     b"b": _Machine.build,
 }.items():
     _INSTRUCTIONS[_code[0]] = _instruction

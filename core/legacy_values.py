@@ -6,7 +6,8 @@ slow or dangerous there is never touched. Source: spec faces-and-formats 7.7.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
 from enum import Enum
 from math import prod
 from typing import Any
@@ -32,6 +33,8 @@ class Name(Enum):
     SCALAR = 5
     ENCODE = 6
     ENUMERATION = 7
+    ATTRIBUTE = 8
+    PATH = 9
 
 
 NAMES: dict[tuple[str, str], Name] = {
@@ -45,6 +48,71 @@ for _package in ("numpy.core", "numpy._core"):
     NAMES[_package + ".multiarray", "_reconstruct"] = Name.RECONSTRUCT
     NAMES[_package + ".multiarray", "scalar"] = Name.SCALAR
     NAMES[_package + ".numeric", "_frombuffer"] = Name.FROM_BUFFER
+
+
+class Record(dict[str, Any]):
+    """The attributes of an object of an older tool, and nothing else of it. `kind` is the name of its class."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__()
+        self.kind = kind
+        self.is_filled = False
+
+    def fill(self, state: dict) -> None:
+        """Takes the attributes, once."""
+        if self.is_filled or not all(type(name) is str for name in state):
+            raise Refused("the attributes of an object are given twice, or are none.")
+        self.is_filled = True
+        self.update(state)
+
+
+class RecordClass:
+    """A class whose objects are read as records; `nested` are those inside it. One without `kind` has no objects."""
+
+    def __init__(self, kind: str | None = None) -> None:
+        self.kind = kind
+        self.nested: dict[str, RecordClass] = {}
+
+    def begin(self, arguments: tuple) -> Record:
+        """A new record, made as older tools make it: of no arguments."""
+        if self.kind is None or arguments != ():
+            raise Refused("an object is begun in an unknown way.")
+        return Record(self.kind)
+
+
+def _record_names(classes: Collection[tuple[str, str]]) -> dict[tuple[str, str], Any]:
+    """(module, name) as written in a stream -> what it stands for, for classes read as records.
+
+    Protocol 4 writes a class inside another as "Outer.Inner"; protocol 3 asks for the attribute "Inner" of "Outer".
+    """
+    names: dict[tuple[str, str], Any] = {}
+    for module, name in classes:
+        outer, _, inner = name.partition(".")
+        names[module, name] = RecordClass(name)
+        if inner:
+            names.setdefault((module, outer), RecordClass()).nested[inner] = names[module, name]
+            names["builtins", "getattr"] = Name.ATTRIBUTE
+    return names
+
+
+@dataclass(frozen=True)
+class Classes:
+    """What a kind of file may name beside numbers, each as (module, name).
+
+    Attributes:
+        enumerations: members are read as their numbers.
+        records: objects are read as `Record`s. The name may be of a class inside another: "Outer.Inner".
+        paths: read as the tuple of their parts.
+    """
+
+    enumerations: Collection[tuple[str, str]] = ()
+    records: Collection[tuple[str, str]] = ()
+    paths: Collection[tuple[str, str]] = ()
+
+    def names(self) -> dict[tuple[str, str], Any]:
+        """What each name stands for in a stream."""
+        enumerations = dict.fromkeys(self.enumerations, Name.ENUMERATION)
+        return NAMES | enumerations | _record_names(self.records) | dict.fromkeys(self.paths, Name.PATH)
 
 
 class EmptyArray:
@@ -166,6 +234,21 @@ def _enumeration(arguments: tuple, dimensions: int) -> int:
     return arguments[0]
 
 
+def _nested_class(arguments: tuple, dimensions: int) -> RecordClass:
+    """The one attribute that is ever asked for: a listed class inside another."""
+    if len(arguments) == 2 and type(arguments[0]) is RecordClass and type(arguments[1]) is str:
+        found = arguments[0].nested.get(arguments[1])
+        if found is not None:
+            return found
+    raise Refused("it asks for an attribute, which no such file needs.")
+
+
+def _path(arguments: tuple, dimensions: int) -> tuple[str, ...]:
+    if not arguments or not all(type(part) is str for part in arguments):
+        raise Refused("a path is made of something other than text.")
+    return arguments
+
+
 _MAKERS: dict[Name, Callable[[tuple, int], Any]] = {
     Name.RECONSTRUCT: _empty_array,
     Name.DTYPE: _kind,
@@ -173,4 +256,6 @@ _MAKERS: dict[Name, Callable[[tuple, int], Any]] = {
     Name.FROM_BUFFER: _array_of_buffer,
     Name.ENCODE: _bytes,
     Name.ENUMERATION: _enumeration,
+    Name.ATTRIBUTE: _nested_class,
+    Name.PATH: _path,
 }

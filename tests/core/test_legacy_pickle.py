@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.legacy_pickle import FACE_LIMITS, Limits, decode
-from core.legacy_values import Refused
+from core.legacy_values import Classes, Record, Refused
 from core.legacy_writer import EnumMember, encode
 
 PLAIN = (dict, list, tuple, str, int, float, bool, type(None), np.ndarray)
@@ -223,12 +223,67 @@ def test_everything_else_is_refused_with_a_sentence(body: bytes, reason: str) ->
     [
         c
         for c in range(256)
-        if bytes([c]) not in b".(}])t\x85\x86\x87aesuN\x88\x89JKM\x8aGX\x8c\x8dCB\x8e\x95\x96qrhj\x94c\x93Rb"
+        if bytes([c]) not in b".(}])t\x85\x86\x87aesuN\x88\x89JKM\x8aGX\x8c\x8dCB\x8e\x95\x96qrhj\x94c\x93Rb\x81"
     ],
 )
 def test_no_other_instruction_is_known(code: int) -> None:
     with pytest.raises(Refused, match=f"instruction {code:02X} at byte 3 has no place"):
         decode(stream(b"N" + bytes([code]) + b"\0" * 16))
+
+
+FILM = Classes(records=[("studio.film", "Film.Frame"), ("studio.film", "Cut")], paths=[("pathlib", "PosixPath")])
+FRAME_BY_ATTRIBUTE = name("builtins", "getattr") + name("studio.film", "Film") + text("Frame") + b"\x86R"
+FRAME_BY_NAME = text("studio.film") + text("Film.Frame") + b"\x93"
+STATE = b"}(" + text("number") + b"K\x07" + text("path") + name("pathlib", "PosixPath") + text("a") + b"\x85Ru"
+
+
+@pytest.mark.parametrize("spelling", [FRAME_BY_ATTRIBUTE, FRAME_BY_NAME])
+def test_objects_of_listed_classes_are_read_as_records(spelling: bytes) -> None:
+    record = decode(stream(spelling + b")\x81" + STATE + b"b"), classes=FILM)
+    assert type(record) is Record
+    assert record.kind == "Film.Frame"
+    assert record == {"number": 7, "path": ("a",)}
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (name("studio.film", "Film") + b")\x81", "begun in an unknown way"),  # the outer class has no objects here
+        (name("studio.film", "Cut") + b"K\x01\x85\x81", "begun in an unknown way"),
+        (name("studio.film", "Cut") + b")R", "cannot be called"),
+        (name("studio.film", "Cut"), "something stands where a value belongs"),
+        (name("builtins", "getattr"), "something stands where a value belongs"),
+        (name("studio.film", "Cut") + b")\x81" + STATE + b"b" + STATE + b"b", "given twice"),
+        (name("studio.film", "Cut") + b")\x81}(K\x01K\x01ub", "given twice, or are none"),
+        (name("studio.film", "Cut") + b")\x81K\x01b", "a dict should stand"),
+        (name("studio.film", "Cut") + b")\x81" + text("x") + b"K\x01s", "neither text nor number"),
+        (b"}" + b")\x81", "which is no class"),
+        (name("numpy", "ndarray") + b")\x81", "which is no class"),
+        (name("builtins", "getattr") + name("studio.film", "Film") + text("__init__") + b"\x86R", "an attribute"),
+        (name("builtins", "getattr") + name("studio.film", "Cut") + text("Frame") + b"\x86R", "an attribute"),
+        (name("builtins", "getattr") + name("numpy", "ndarray") + text("Frame") + b"\x86R", "an attribute"),
+        (name("builtins", "getattr") + b"}" + text("Frame") + b"\x86R", "an attribute"),
+        (name("builtins", "getattr") + name("studio.film", "Film") + text("Frame") + b"N\x87R", "an attribute"),
+        (name("studio.film", "Film.Frame.__init__"), "no such file needs"),
+        (name("builtins", "eval"), "no such file needs"),
+        (name("pathlib", "PosixPath") + b"K\x01\x85R", "other than text"),
+        (name("pathlib", "PosixPath") + b")R", "other than text"),
+    ],
+)
+def test_classes_are_read_in_no_other_way(body: bytes, reason: str) -> None:
+    with pytest.raises(Refused, match=reason):
+        decode(stream(body), classes=FILM)
+
+
+def test_nothing_is_asked_for_by_attribute_where_no_class_lies_inside_another() -> None:
+    with pytest.raises(Refused, match=r"builtins\.getattr"):
+        decode(stream(FRAME_BY_ATTRIBUTE), classes=Classes(records=[("studio.film", "Film")]))
+
+
+def test_a_record_that_holds_itself_is_refused() -> None:
+    inside = b"}(" + text("self") + b"h\x00ub"
+    with pytest.raises(Refused, match="hold themselves"):
+        decode(stream(name("studio.film", "Cut") + b")\x81q\x00" + inside), classes=FILM)
 
 
 @pytest.mark.parametrize(
