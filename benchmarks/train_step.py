@@ -1,9 +1,12 @@
-"""Times one Quick96 training step: ours in fp32 and in bf16, and a plain-Keras yardstick, interleaved in one process.
+"""Times one training step: ours in fp32 and in bf16, and a plain-Keras yardstick, interleaved in one process.
 
-    python benchmarks/train_step.py [--steps 15] [--batch 4] [--device cpu] [--reference PATH/reference_step.py]
+    python benchmarks/train_step.py [--config quick96|df-ud-128|liae-ud-128] [--rmsprop] [--steps 15] [--batch 4]
+                                    [--device cpu] [--reference PATH/reference_step.py]
 
-The steps take turns, so that a busy machine slows all of them alike; figures are medians. The batch is fixed: making
-samples is measured elsewhere. "first" is the first step, compilation included; memory is the peak of a process that
+Ours is the step that a user gets: Quick96, or SAEHD with every option at its default, AdaBelief (with --rmsprop the
+yardstick's optimizer). The steps take turns, so that a busy machine slows all of them alike; figures are medians, and
+where other work interferes the ratio of CPU seconds is the one to trust. The batch is fixed: making samples is
+measured elsewhere. "first" is the first step, compilation included; memory is the peak of a process that
 runs this step alone.
 """
 
@@ -25,10 +28,14 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from core.nn.device import choose_devices  # noqa: E402
+from models.base import SwapModel  # noqa: E402
 from models.quick96 import Quick96, Quick96Options  # noqa: E402
+from models.saehd import SAEHD, SAEHDOptions  # noqa: E402
 from samplelib.batches import FaceBatch, TrainingBatch  # noqa: E402
 
 Step = Callable[[], object]
+
+CONFIGS = ("quick96", "df-ud-128", "liae-ud-128")
 
 
 def random_batch(size: int, resolution: int) -> TrainingBatch:
@@ -44,14 +51,23 @@ def random_batch(size: int, resolution: int) -> TrainingBatch:
     return TrainingBatch(side(), side(), 0)
 
 
-def our_step(precision: str, batch: int, device: str) -> Step:
-    model = Quick96(Quick96Options(batch_size=batch), device=device, precision=precision)
-    samples = random_batch(batch, model.resolution)
+def our_step(words: argparse.Namespace, precision: str) -> Step:
+    model: SwapModel
+    if words.config == "quick96":
+        model = Quick96(Quick96Options(batch_size=words.batch), device=words.device, precision=precision)
+    else:
+        archi, _, resolution = words.config.rpartition("-")
+        options = SAEHDOptions.of(
+            archi=archi, resolution=int(resolution), batch_size=words.batch, adabelief=not words.rmsprop
+        )
+        model = SAEHD(options, device=words.device, precision=precision)
+    samples = random_batch(words.batch, model.resolution)
     return lambda: model.train_step(samples)
 
 
-def reference_step(script: Path, batch: int) -> Step | None:
+def reference_step(words: argparse.Namespace) -> Step | None:
     """The yardstick's update on its own fixed batch, or None where the script is absent."""
+    script: Path = words.reference
     if not script.is_file():
         return None
     spec = importlib.util.spec_from_file_location("reference_step", script)
@@ -59,23 +75,24 @@ def reference_step(script: Path, batch: int) -> Step | None:
         return None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    step, arrays = module.make_step("quick96", batch)
+    step, arrays = module.make_step(words.config, words.batch)
     return lambda: step(*arrays).numpy()
 
 
 def builders(words: argparse.Namespace) -> dict[str, Callable[[], Step | None]]:
     """What is timed, by name."""
     return {
-        "ours fp32": lambda: our_step("fp32", words.batch, words.device),
-        "ours bf16": lambda: our_step("bf16", words.batch, words.device),
-        "reference fp32": lambda: reference_step(words.reference, words.batch),
+        "ours fp32": lambda: our_step(words, "fp32"),
+        "ours bf16": lambda: our_step(words, "bf16"),
+        "reference fp32": lambda: reference_step(words),
     }
 
 
 def peak_memory(name: str, words: argparse.Namespace) -> float:
     """GiB at the worst moment of a process that builds one step and runs it three times."""
     command = [sys.executable, __file__, "--peak-of", name, "--batch", str(words.batch), "--device", words.device]
-    command += ["--reference", str(words.reference)]
+    command += ["--config", words.config, "--reference", str(words.reference)]
+    command += ["--rmsprop"] if words.rmsprop else []
     return float(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()[-1])
 
 
@@ -100,6 +117,8 @@ def print_peak(name: str, words: argparse.Namespace) -> None:
 def main() -> None:
     """Parses the words, runs the steps in turn, prints the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--config", choices=CONFIGS, default="quick96")
+    parser.add_argument("--rmsprop", action="store_true")
     parser.add_argument("--steps", type=int, default=15)
     parser.add_argument("--batch", type=int, default=4)
     parser.add_argument("--device", default="cpu")
@@ -139,7 +158,9 @@ def print_table(
     """Medians, and the medians of the ratios round by round."""
     device = choose_devices(words.device)[0]
     base = "reference fp32" if "reference fp32" in wall else "ours fp32"
-    print(f"Quick96 training step, batch {words.batch}, {device.name} ({device.description}), {words.steps} rounds")
+    print(
+        f"{words.config} training step, batch {words.batch}, {device.name} ({device.description}), {words.steps} rounds"
+    )
     print(f"speed is against {base}")
     columns = ("step", "wall s", "cpu s", "faces/s", "speed wall", "speed cpu", "first s", "memory GiB")
     print("".join(f"{column:<16}" if column == "step" else f"{column:>12}" for column in columns))

@@ -31,10 +31,11 @@ class Backend(Protocol):
     def compile_forward(self, function: Callable[..., Any], device: Device) -> Callable[..., list[np.ndarray]]:
         """Compiles a function of arrays into one from NumPy arrays to a list of NumPy arrays; one graph per shape."""
 
-    def convolve(self, x: Tensor, kernel: Tensor, strides: int, padding: str) -> Tensor:
-        """(N, H, W, in) by (k, k, in, out) -> (N, H', W', out) of x's type; padding "same" or "valid".
+    def convolve(self, x: Tensor, kernel: Tensor, bias: Tensor, *, strides: int, padding: str, slope: float) -> Tensor:
+        """leaky((N, H, W, in) by (k, k, in, out) + bias) -> (N, H', W', out) of x's type.
 
-        `ops.conv`, or whatever computes the same faster on the device of the step being compiled.
+        `ops.conv`, a sum and max(y, slope * y), 0 < slope <= 1; or whatever computes the same faster on the device of
+        the step being compiled. Padding is "same" or "valid".
         """
 
     def compile_step(

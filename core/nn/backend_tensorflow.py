@@ -96,26 +96,36 @@ _picture_tiles, _kernel_tiles, _result, _picture_tiles_adjoint, _kernel_tiles_ad
 )
 
 
-def convolve(x: tf.Tensor, kernel: tf.Tensor, strides: int, padding: str) -> tf.Tensor:
+def convolve(
+    x: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor, *, strides: int, padding: str, slope: float
+) -> tf.Tensor:
     """See `core.nn.backend.Backend.convolve`."""
     if _cpu_step.get() and strides == 1 and padding == "same" and winograd.pays(x.shape, kernel.shape):
-        return _convolve_by_tiles(x, kernel)
-    return ops.conv(x, ops.cast(kernel, x.dtype), strides, padding=padding, data_format="channels_last")
+        return _convolve_by_tiles(x, kernel, bias, slope)
+    y = ops.conv(x, ops.cast(kernel, x.dtype), strides, padding=padding, data_format="channels_last")
+    y = y + ops.cast(bias, x.dtype)
+    return y if slope == 1.0 else ops.leaky_relu(y, slope)
 
 
-@tf.custom_gradient
-def _convolve_by_tiles(x: tf.Tensor, kernel: tf.Tensor) -> Any:
+def _convolve_by_tiles(x: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor, slope: float) -> tf.Tensor:
     """Products of tiles between compiled transforms. Tiles are large: the gradients make them anew, when needed."""
     shape, dtype = (*x.shape[:3], kernel.shape[-1]), x.dtype.name
 
-    def gradients(upstream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        upstream_tiles = _result_adjoint(upstream)
-        with tf.control_dependencies([upstream_tiles]):  # and not as soon as x is there, early in the forward pass
-            to_picture = tf.matmul(upstream_tiles, _kernel_tiles(kernel, dtype), transpose_b=True)
-            to_kernel = tf.matmul(_picture_tiles(x), upstream_tiles, transpose_a=True)
-        return _picture_tiles_adjoint(to_picture, tuple(x.shape)), _kernel_tiles_adjoint(to_kernel)
+    @tf.custom_gradient
+    def convolved(x: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor) -> Any:
+        y = _result(tf.matmul(_picture_tiles(x), _kernel_tiles(kernel, dtype)), bias, shape, slope)
 
-    return _result(tf.matmul(_picture_tiles(x), _kernel_tiles(kernel, dtype)), shape), gradients
+        def gradients(upstream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+            tiles = _result_adjoint(upstream, y, slope)
+            with tf.control_dependencies([tiles]):  # and not as soon as x is there, early in the forward pass
+                to_picture = tf.matmul(tiles, _kernel_tiles(kernel, dtype), transpose_b=True)
+                to_kernel = tf.matmul(_picture_tiles(x), tiles, transpose_a=True)
+            to_x = _picture_tiles_adjoint(to_picture, tuple(x.shape))
+            return to_x, _kernel_tiles_adjoint(to_kernel), winograd.bias_adjoint(tiles)
+
+        return y, gradients
+
+    return convolved(x, kernel, bias)
 
 
 def compile_step(

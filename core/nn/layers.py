@@ -76,15 +76,19 @@ class Conv2D(keras.layers.Layer):
         grown = 2 * (self.kernel_size // 2) - self.kernel_size
         return (batch, *[side and (side + grown) // self.strides + 1 for side in sides], self.filters)
 
-    def call(self, x: Tensor) -> Tensor:
-        """(N, H, W, in) -> (N, floor((H + 2*margin - kernel) / stride) + 1, ..., filters)."""
+    def call(self, x: Tensor, slope: float = 1.0) -> Tensor:
+        """(N, H, W, in) -> (N, floor((H + 2*margin - kernel) / stride) + 1, ..., filters), then leaky with a slope."""
         margin, padding = self.kernel_size // 2, "valid"
         if self.strides == 1 and self.kernel_size % 2 == 1:
             padding = "same"
         elif margin:
             x = ops.pad(x, ((0, 0), (margin, margin), (margin, margin), (0, 0)))
-        kernel = ops.convert_to_tensor(self.kernel)
-        return active_backend().convolve(x, kernel, self.strides, padding) + ops.cast(self.bias, x.dtype)
+        kernel, bias = ops.convert_to_tensor(self.kernel), ops.convert_to_tensor(self.bias)
+        return active_backend().convolve(x, kernel, bias, strides=self.strides, padding=padding, slope=slope)
+
+    def activated(self, x: Tensor, activation: Activation, slope: float) -> Tensor:
+        """activation(self(x), slope); leaky goes along with the convolution."""
+        return self(x, slope=slope) if activation is leaky else activation(self(x), slope)
 
 
 class Dense(keras.layers.Dense):
@@ -112,7 +116,7 @@ class Downscale(keras.layers.Layer):
 
     def call(self, x: Tensor) -> Tensor:
         """(N, H, W, in) -> (N, H/2, W/2, filters)."""
-        return self.activation(self.conv1(x), 0.1)
+        return self.conv1.activated(x, self.activation, 0.1)
 
 
 class DownscaleStack(keras.layers.Layer):
@@ -159,7 +163,7 @@ class Upscale(keras.layers.Layer):
 
     def call(self, x: Tensor) -> Tensor:
         """(N, H, W, in) -> (N, 2*H, 2*W, filters)."""
-        return depth_to_space(self.activation(self.conv1(x), 0.1))
+        return depth_to_space(self.conv1.activated(x, self.activation, 0.1))
 
 
 class ResidualBlock(keras.layers.Layer):
@@ -180,4 +184,4 @@ class ResidualBlock(keras.layers.Layer):
 
     def call(self, x: Tensor) -> Tensor:
         """(N, H, W, C) -> (N, H, W, C)."""
-        return self.activation(self.conv2(self.activation(self.conv1(x), 0.2)) + x, 0.2)
+        return self.activation(self.conv2(self.conv1.activated(x, self.activation, 0.2)) + x, 0.2)

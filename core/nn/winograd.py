@@ -6,7 +6,8 @@ A picture is cut into tiles of 4x4 pixels that overlap by two, each tile giving 
 
 so that, over all tiles and channels, a convolution is 16 matrix products between three transforms of a few additions.
 The gradients run through the same 16 products, by the transforms' adjoints. All factors are 1, 1/2 and 1/4: rounding
-is that of a plain convolution within a small factor.
+is that of a plain convolution within a small factor. Bias and leaky activation go along with the last transform, which
+saves their passes over memory, and the picture before the activation.
 Source: Lavin & Gray 2015, "Fast Algorithms for Convolutional Neural Networks"; Winograd 1980.
 
 The functions here are the six transforms, pure, in `keras.ops`, computing in float32 and giving back the type they
@@ -73,20 +74,27 @@ def kernel_tiles_adjoint(tiles: Tensor) -> Tensor:
     return ops.stack(_combined(_G_T, [x[:, k] for k in range(4)]), axis=1)
 
 
-def result(tiles: Tensor, shape: Sequence[int]) -> Tensor:
-    """(16, N * H/2 * W/2, out) -> (N, H, W, out): A' tile A, side by side."""
+def result(tiles: Tensor, bias: Tensor, shape: Sequence[int], slope: float) -> Tensor:
+    """(16, N * H/2 * W/2, out), (out,) -> (N, H, W, out): leaky(A' tile A + bias), side by side."""
     x = _spread(tiles, shape)
     x = ops.stack(_combined(_A_T, [x[k] for k in range(4)]), axis=3)
     x = ops.stack(_combined(_A_T, [x[k] for k in range(4)]), axis=4)
-    return ops.cast(ops.reshape(x, shape), tiles.dtype)
+    x = ops.reshape(x, shape) + ops.cast(bias, "float32")
+    return ops.cast(ops.maximum(x, slope * x), tiles.dtype)
 
 
-def result_adjoint(picture: Tensor) -> Tensor:
-    """What flows back through `result`: (N, H, W, out) -> (16, N * H/2 * W/2, out)."""
-    x = ops.cast(picture, "float32")
+def result_adjoint(upstream: Tensor, picture: Tensor, slope: float) -> Tensor:
+    """What flows back through `result`: (N, H, W, out), and what `result` gave -> (16, N * H/2 * W/2, out)."""
+    x = ops.cast(upstream, "float32")
+    x = ops.where(picture > 0, x, slope * x)
     x = ops.stack(_combined(_A, [x[:, k::2] for k in range(2)]))
     x = ops.stack(_combined(_A, [x[:, :, :, k::2] for k in range(2)]), axis=1)
-    return ops.cast(ops.reshape(x, (16, -1, picture.shape[-1])), picture.dtype)
+    return ops.cast(ops.reshape(x, (16, -1, upstream.shape[-1])), upstream.dtype)
+
+
+def bias_adjoint(tiles: Tensor) -> Tensor:
+    """What reaches the bias, of what `result_adjoint` gave: cell (1, 1) of a tile is the sum of its four pixels."""
+    return ops.sum(ops.cast(tiles[5], "float32"), axis=0)
 
 
 def _spread(tiles: Tensor, shape: Sequence[int]) -> Tensor:

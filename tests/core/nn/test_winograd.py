@@ -10,7 +10,7 @@ import pytest
 from core.nn import winograd
 from core.nn.backend import active_backend
 from core.nn.framework import Tensor, keras, ops
-from core.nn.layers import Conv2D
+from core.nn.layers import Conv2D, leaky
 from core.nn.optimizers import OptimizerSettings, RMSprop
 from core.nn.steps import Device
 
@@ -36,8 +36,10 @@ def convolution(picture: np.ndarray, kernel: np.ndarray) -> np.ndarray:
 def test_sixteen_products_between_the_transforms_are_a_convolution(picture: tuple[int, ...]) -> None:
     x, kernel = noise(picture, 1), noise(KERNEL, 2)
     products = ops.matmul(winograd.picture_tiles(x), winograd.kernel_tiles(kernel, "float32"))
-    got = winograd.result(products, (*picture[:3], KERNEL[-1]))
-    np.testing.assert_allclose(np.asarray(got), convolution(x, kernel), atol=1e-5)
+    bias = noise(KERNEL[-1:], 3)
+    got = winograd.result(products, bias, (*picture[:3], KERNEL[-1]), 0.2)
+    expected = convolution(x, kernel) + bias
+    np.testing.assert_allclose(np.asarray(got), np.where(expected > 0, expected, 0.2 * expected), atol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -45,7 +47,12 @@ def test_sixteen_products_between_the_transforms_are_a_convolution(picture: tupl
     [
         (winograd.picture_tiles, lambda t: winograd.picture_tiles_adjoint(t, PICTURE), PICTURE, (16, TILES, 5)),
         (lambda k: winograd.kernel_tiles(k, "float32"), winograd.kernel_tiles_adjoint, KERNEL, (16, 5, 4)),
-        (lambda t: winograd.result(t, RESULT), winograd.result_adjoint, (16, TILES, 4), RESULT),
+        (
+            lambda t: winograd.result(t, np.zeros(4, np.float32), RESULT, 1.0),
+            lambda y: winograd.result_adjoint(y, y, 1.0),
+            (16, TILES, 4),
+            RESULT,
+        ),
     ],
 )
 def test_adjoints_are_adjoint(
@@ -79,7 +86,7 @@ def test_it_is_used_where_it_pays() -> None:
     assert not winograd.pays((None, 16, 16, 512), (3, 3, 512, 512))
 
 
-@pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 1e-5), ("mixed_bfloat16", 0.02)])
+@pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 1e-5), ("mixed_bfloat16", 0.03)])
 def test_a_compiled_step_has_the_gradients_of_a_plain_convolution(
     dtype: str, tolerance: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -94,7 +101,8 @@ def test_a_compiled_step_has_the_gradients_of_a_plain_convolution(
         optimizer = RMSprop({"kernel": layer.kernel, "bias": layer.bias, "x": shift}, OptimizerSettings(0.0), seed=0)
 
         def objective(batch: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-            loss = ops.sum(ops.square(ops.cast(layer(batch["x"] + shift), "float32") - batch["target"]))
+            y = layer.activated(batch["x"] + shift, leaky, 0.2)
+            loss = ops.sum(ops.square(ops.cast(y, "float32") - batch["target"]))
             return {"all": loss}, {"loss": loss}
 
         active_backend().compile_step(objective, {"all": optimizer}, [CPU])({"x": x, "target": target})
@@ -104,4 +112,5 @@ def test_a_compiled_step_has_the_gradients_of_a_plain_convolution(
     plain = gradients()
     monkeypatch.setattr(winograd, "pays", lambda picture, kernel: True)
     for got, expected in zip(gradients(), plain, strict=True):
-        assert 0 < np.abs(got - expected).max() < tolerance * expected.max()  # 0 if the same way had been taken twice
+        difference = np.linalg.norm(got - expected) / np.linalg.norm(expected)
+        assert 0 < difference < tolerance  # 0 if the same way had been taken twice
