@@ -7,7 +7,8 @@
     tiff16    .tif, 16 bits, likewise                                .tif, 16 bits
     png-rgba  .png, the face layer with straight alpha               .png, as deep
     exr       .exr, half floats in layers                            .png, 16 bits
-    raw       .ppm, as deep as the source frames; for streaming      .pgm, as deep
+
+A frame on its way into a video is two plain files, .ppm and .pgm, as deep as the source frames.
 
 An .exr holds R, G, B (the merged frame), face.R, face.G, face.B (the face layer, not multiplied by the mask), face.id
 (which face, 0 none), mask.A, and on request src.R, src.G, src.B (the source frame). Colors are linear light, worked out
@@ -64,7 +65,7 @@ class FrameWriter(Protocol):
 
 @dataclass(frozen=True)
 class PlainWriter:
-    """Picture and mask in one of the forms png, png8, png16, tiff16, raw."""
+    """Picture and mask in one of the forms png, png8, png16, tiff16."""
 
     form: str = "png"
     needs_layers = False
@@ -75,7 +76,7 @@ class PlainWriter:
 
     @property
     def suffixes(self) -> tuple[str, str]:
-        return {"tiff16": (".tif", ".tif"), "raw": (".ppm", ".pgm")}.get(self.form, (".png", ".png"))
+        return (".tif", ".tif") if self.form == "tiff16" else (".png", ".png")
 
     def prepare(self, frame: NDArray) -> NDArray:
         return to_uint16(frame) if self.form.endswith("16") else frame
@@ -84,7 +85,7 @@ class PlainWriter:
         image, mask = merged.image, merged.mask
         if self.form == "png8":
             image, mask = to_uint8(image), to_uint8(mask)
-        encode = {"tiff16": encode_tiff, "raw": encode_pnm}.get(self.form, encode_png)
+        encode = encode_tiff if self.form == "tiff16" else encode_png
         return encode(image), encode(mask)
 
 
@@ -101,6 +102,24 @@ class LayerWriter:
 
     def encode(self, merged: MergedFrame, source: NDArray) -> tuple[bytes, bytes]:
         return encode_png(np.dstack([_face_colors(merged), merged.mask])), encode_png(merged.mask)
+
+
+@dataclass(frozen=True)
+class RawWriter:
+    """Plain pixels for an encoder: the merged frame or the face layer, and the mask."""
+
+    needs_layers: bool = False
+    suffixes = (".ppm", ".pgm")
+
+    @property
+    def key(self) -> str:
+        return "raw face layer" if self.needs_layers else "raw"
+
+    def prepare(self, frame: NDArray) -> NDArray:
+        return frame
+
+    def encode(self, merged: MergedFrame, source: NDArray) -> tuple[bytes, bytes]:
+        return encode_pnm(_face_colors(merged) if self.needs_layers else merged.image), encode_pnm(merged.mask)
 
 
 @dataclass(frozen=True)
@@ -162,7 +181,7 @@ def _numbers(merged: MergedFrame) -> NDArray:
 def frame_writer(
     form: str, transfer: str | None = None, primaries: str | None = None, with_source: bool = False
 ) -> FrameWriter:
-    """The writer of a form of FORMS, or "raw"; the rest is for exr, see ExrWriter."""
+    """The writer of a form of FORMS; the rest is for exr, see ExrWriter."""
     if form == "exr":
         return ExrWriter(transfer, primaries, with_source)
     return LayerWriter() if form == "png-rgba" else PlainWriter(form)

@@ -7,7 +7,6 @@ result is whole or it is not there.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -78,10 +77,11 @@ def encode_video(
 ) -> VideoProperties:
     """Makes a video.
 
-    4:2:0 needs even sides: an odd picture gets its last column or row once more. Lossless results keep the exact size.
+    4:2:0 needs even sides: an odd picture gets its last column or row once more. Lossless and 4:4:4 results keep the
+    exact size.
 
     Args:
-        pictures: uint8 or uint16, (H, W, 3) BGR or (H, W) gray, as `frames` says; `count` of them.
+        pictures: uint8 or uint16, (H, W, 3) BGR, (H, W, 4) BGRA or (H, W) gray, as `frames` says; `count` of them.
         frames: what they look like.
         count: how many there must be in the result.
         target: the video; its suffix is `plan.extension`.
@@ -96,33 +96,30 @@ def encode_video(
         ToolFailed: ffmpeg failed, or the result is not what it must be; `target` is as it was before.
     """
     binary = ffmpeg_binary(ffmpeg)
-    even = (
-        frames
-        if plan.lossless
-        else replace(frames, width=frames.width + frames.width % 2, height=frames.height + frames.height % 2)
-    )
+    stored = plan.padded(frames)
     with atomic_path(target) as unfinished:
-        with running(build_encoding(binary, even, plan, sound, unfinished), feeding=True) as tool:
+        with running(build_encoding(binary, stored, plan, sound, unfinished), feeding=True) as tool:
             for picture in pictures:
-                tool.feed(_padded(picture, even).data)
+                tool.feed(padded(picture, stored).data)
                 on_frame(1)
             tool.end_feed()
             tool.output.read()
             tool.finish()
         made = probe_video(unfinished, ffmpeg).video
-        _verify(made, even, count, sound, target)
+        verify(made, stored, count, sound, target)
         put_away()
     return made
 
 
-def _padded(picture: np.ndarray, frames: RawFrames) -> np.ndarray:
+def padded(picture: np.ndarray, frames: RawFrames) -> np.ndarray:
+    """A picture as the encoder takes it: one piece of memory, the last column and row repeated up to its size."""
     rows, columns = frames.height - picture.shape[0], frames.width - picture.shape[1]
     if rows or columns:
         picture = np.pad(picture, [(0, rows), (0, columns), (0, 0)][: picture.ndim], mode="edge")
     return np.ascontiguousarray(picture)
 
 
-def _verify(made: VideoProperties, frames: RawFrames, count: int, sound: SoundPlan | None, target: Path) -> None:
+def verify(made: VideoProperties, frames: RawFrames, count: int, sound: SoundPlan | None, target: Path) -> None:
     """Raises ToolFailed when a finished video is not what was asked for."""
     faults = []
     if made.frames != count:

@@ -13,6 +13,7 @@ from typing import Any
 
 import ffmpeg
 
+from core.video.encoders import X264, Encoder
 from core.video.properties import ColorTags, VideoProperties
 from core.video.tool import file_address
 
@@ -71,7 +72,7 @@ def build_extraction(binary: Path, path: Path, video: VideoProperties, plan: Ext
         stream = stream.filter("format", "rgb48le" if deep else "rgb24").filter("setparams", **_NO_TAGS)
         settings |= {"c:v": "tiff", "compression_algo": "deflate"}
     else:  # JPEG is BT.601 in full range, whatever the video was
-        stream = _from_rgb(stream, 8, "smpte170m", "pc", "yuv444p")
+        stream = _from_rgb(stream, "gbrp", "smpte170m", "pc", "yuv444p")
         settings |= {"c:v": "mjpeg", "q:v": 2}
     pattern = file_address(folder).replace("%", "%%") + f"/%0{plan.digits}d{plan.extension}"
     return _words(ffmpeg.output(stream, pattern, **settings), binary, *_PROGRESS)
@@ -97,15 +98,18 @@ def _to_rgb(stream: Any, video: VideoProperties, pixel_format: str) -> Any:
     return stream.filter("format", pixel_format)
 
 
-def _from_rgb(stream: Any, depth: int, matrix: str, span: str, pixel_format: str) -> Any:
-    """RGB in full range -> Y'CbCr with this matrix and range ("tv" or "pc"); 4:2:0 wants even sides."""
-    # The planar form has the depth of the pictures: swscale, which makes it, would widen 255 to 65280.
-    stream = stream.filter("format", "gbrp16le" if depth == 16 else "gbrp").filter(
-        "setparams", colorspace="gbr", range="pc", **_PLAIN
-    )
-    return stream.filter("zscale", matrix=matrix, range=span, chromal="left", filter="bicubic").filter(
-        "format", pixel_format
-    )
+def _from_rgb(stream: Any, planar: str, matrix: str, span: str, pixel_format: str) -> Any:
+    """RGB in full range -> Y'CbCr with this matrix and range ("tv" or "pc"); 4:2:0 wants even sides.
+
+    `planar` is the planar form of the pictures, of their own depth, with or without alpha.
+    """
+    # zscale multiplies straight colors by their alpha for the while, and where that is 0 they are gone; so it is told
+    # that this has been done already.
+    trick, truth = ({"alpha_mode": "premultiplied"}, {"alpha_mode": "straight"}) if "gbra" in planar else ({}, {})
+    stream = stream.filter("format", planar).filter("setparams", colorspace="gbr", range="pc", **_PLAIN, **trick)
+    stream = stream.filter("zscale", matrix=matrix, range=span, chromal="left", filter="bicubic")
+    stream = stream.filter("format", pixel_format)
+    return stream.filter("setparams", **truth) if truth else stream
 
 
 @dataclass(frozen=True)
@@ -114,7 +118,7 @@ class RawFrames:
 
     Attributes:
         width, height: in pixels.
-        channels: 3 (BGR) or 1 (gray).
+        channels: 3 (BGR), 4 (BGR and straight alpha) or 1 (gray).
         depth: 8 or 16 bits.
         rate: frames per second.
     """
@@ -128,9 +132,13 @@ class RawFrames:
     @property
     def pixel_format(self) -> str:
         """In ffmpeg's words."""
-        if self.channels == 1:
-            return "gray" if self.depth == 8 else "gray16le"
-        return "bgr24" if self.depth == 8 else "bgr48le"
+        shallow, deep = {1: ("gray", "gray16le"), 3: ("bgr24", "bgr48le"), 4: ("bgra", "bgra64le")}[self.channels]
+        return shallow if self.depth == 8 else deep
+
+    @property
+    def planar_rgb(self) -> str:
+        """The planar form of the same depth. swscale makes it exactly, but would widen 255 to 65280."""
+        return f"gbr{'a' if self.channels == 4 else ''}p{'16le' if self.depth == 16 else ''}"
 
 
 @dataclass(frozen=True)
@@ -140,10 +148,11 @@ class EncodingPlan:
     Attributes:
         extension: ".mp4", ".mov", ".avi" or ".mkv".
         lossless: every pixel comes back as it went in.
-        crf: constant quality of x264, 0..51, used unless `bitrate_megabits` is given.
+        crf: constant quality on the encoder's own scale, used unless `bitrate_megabits` is given.
         bitrate_megabits: average rate in Mbit/s, or None.
         colors: settled tags; the matrix and range pictures are encoded with.
         sample_aspect: width of a pixel divided by its height.
+        encoder: what makes the video, unless it is lossless: then the container decides.
     """
 
     extension: str
@@ -152,6 +161,13 @@ class EncodingPlan:
     bitrate_megabits: float | None
     colors: ColorTags
     sample_aspect: Fraction
+    encoder: Encoder = X264
+
+    def padded(self, frames: RawFrames) -> RawFrames:
+        """The frames as they are stored: 4:2:0 needs even sides; lossless and 4:4:4 results keep the exact size."""
+        if self.lossless or "444" in self.encoder.shallow:
+            return frames
+        return replace(frames, width=frames.width + frames.width % 2, height=frames.height + frames.height % 2)
 
 
 @dataclass(frozen=True)
@@ -175,6 +191,35 @@ class SoundPlan:
     shift_seconds: Fraction
 
 
+def clock(rate: Fraction) -> tuple[int, int]:
+    """(ticks per second, ticks per frame) of an .mp4's or .mov's picture track: fine, and exact for this rate."""
+    factor = 1
+    while rate.numerator * factor < 10000:
+        factor *= 2
+    return rate.numerator * factor, rate.denominator * factor
+
+
+def build_joining(binary: Path, listing: Path, rate: Fraction, sound: SoundPlan | None, target: Path) -> list[str]:
+    """Makes one .mp4 or .mov of the parts that `listing` names (ffmpeg's concat script), without encoding anything, and
+    of a sound track."""
+    source = ffmpeg.input(file_address(listing), f="concat", safe=0)
+    ticks_per_second, ticks = clock(rate)
+    # Where parts meet, ffmpeg counts in microseconds: the time stamps snap back to the frames.
+    snapped = f"setts=pts=round(PTS/{ticks})*{ticks}:dts=round(DTS/{ticks})*{ticks}:duration={ticks}"
+    settings: dict[str, Any] = {
+        "c": "copy",
+        "bsf:v": snapped,
+        "movflags": "+faststart",
+        "video_track_timescale": ticks_per_second,
+    }
+    streams = [source["0"]]
+    extra: list[str] = []
+    if sound is not None:
+        streams.append(_sound(sound, settings))
+        extra.append("-copyts")
+    return _words(ffmpeg.output(*streams, file_address(target), **settings), binary, *extra)
+
+
 def build_encoding(
     binary: Path, frames: RawFrames, plan: EncodingPlan, sound: SoundPlan | None, target: Path
 ) -> list[str]:
@@ -195,22 +240,27 @@ def build_encoding(
     aspect = plan.sample_aspect
     stream = stream.filter("setsar", sar=f"{aspect.numerator}/{aspect.denominator}")
     if plan.extension in (".mp4", ".mov"):
-        settings["movflags"] = "+faststart"
+        settings |= {"movflags": "+faststart", "video_track_timescale": clock(frames.rate)[0]}
     extra = ["-nostats"]  # nobody reads its standard output while it is fed: a full pipe would hold it up
     streams = [stream]
     if sound is not None:
-        shift = {"itsoffset": f"{float(sound.shift_seconds):.6f}"} if sound.shift_seconds else {}
-        track = ffmpeg.input(file_address(sound.path), **shift)[str(sound.stream)]
-        if sound.copy:
-            settings["c:a"] = "copy"
-        elif sound.codec == "aac":
-            settings |= _aac(sound.channels)
-        else:  # no time stamps in the container: silence in front, or the first part left out
-            track = track.filter("aresample", **{"async": 1, "first_pts": 0})
-            settings["c:a"] = sound.codec
-        streams.append(track)
+        streams.append(_sound(sound, settings))
         extra.append("-copyts")
     return _words(ffmpeg.output(*streams, file_address(target), **settings), binary, *extra)
+
+
+def _sound(sound: SoundPlan, settings: dict[str, Any]) -> Any:
+    """The sound track as a further stream; what is to be done with it goes into `settings`."""
+    shift = {"itsoffset": f"{float(sound.shift_seconds):.6f}"} if sound.shift_seconds else {}
+    track = ffmpeg.input(file_address(sound.path), **shift)[str(sound.stream)]
+    if sound.copy:
+        settings["c:a"] = "copy"
+    elif sound.codec == "aac":
+        settings |= _aac(sound.channels)
+    else:  # no time stamps in the container: silence in front, or the first part left out
+        track = track.filter("aresample", **{"async": 1, "first_pts": 0})
+        settings["c:a"] = sound.codec
+    return track
 
 
 def _aac(channels: int) -> dict[str, Any]:
@@ -219,36 +269,47 @@ def _aac(channels: int) -> dict[str, Any]:
 
 def _lossless(stream: Any, frames: RawFrames, plan: EncodingPlan) -> tuple[Any, dict[str, Any]]:
     """PNG pictures in a .mov (what compositing programs open), FFV1 in .avi and .mkv, x264 at quantizer 0 in .mp4."""
-    gray = frames.channels == 1
+    gray, deep = frames.channels == 1, frames.depth == 16
     colors = replace(plan.colors, range="pc")
     if not gray:
         colors = ColorTags(matrix="gbr", primaries=colors.primaries, transfer=colors.transfer, range="pc")
     if plan.extension == ".mov":
-        deep = "gray16be" if gray else "rgb48be"
-        stream = stream.filter("format", deep if frames.depth == 16 else "gray" if gray else "rgb24")
+        shallow_form, deep_form = {1: ("gray", "gray16be"), 3: ("rgb24", "rgb48be"), 4: ("rgba", "rgba64be")}[
+            frames.channels
+        ]
+        stream = stream.filter("format", deep_form if deep else shallow_form)
         # Without primaries: PNG would carry them as a gamma that some programs apply and others do not.
         stream = stream.filter("setparams", range="pc", **_NO_TAGS)
         return stream, {"c:v": "png", "compression_level": 1, "pred": "mixed"}
     if plan.extension in (".avi", ".mkv"):
-        deep = "gray16le" if gray else "gbrp16le"
-        stream = stream.filter("format", deep if frames.depth == 16 else "gray" if gray else "bgr0")
+        shallow_form, deep_form = {1: ("gray", "gray16le"), 3: ("bgr0", "gbrp16le"), 4: ("bgra", "gbrap16le")}[
+            frames.channels
+        ]
+        stream = stream.filter("format", deep_form if deep else shallow_form)
         return _tagged(stream, colors), {"c:v": "ffv1", "level": 3, "slicecrc": 1}
     stream = _tagged(stream.filter("format", "gray" if gray else "bgr24"), colors)
     return stream, {"c:v": "libx264" if gray else "libx264rgb", "qp": 0, "preset": "medium"}
 
 
+_PLANAR = {"nv12": "yuv420p", "p010le": "yuv420p10le"}
+"""What graphics cards take, and the form of the same pixels that zscale makes."""
+
+
 def _lossy(stream: Any, frames: RawFrames, plan: EncodingPlan) -> tuple[Any, dict[str, Any]]:
-    colors = plan.colors
+    colors, encoder = plan.colors, plan.encoder
+    deep = frames.depth == 16 and encoder.deep is not None
     if frames.channels == 1:
-        stream = _tagged(stream.filter("format", "gray"), replace(colors, range="pc"))
+        stream = stream.filter("setparams", range="pc", **_NO_TAGS)
+    if frames.channels == 1 and encoder.program in ("libx264", "libx265"):
+        stream = _tagged(stream.filter("format", "gray10le" if deep else "gray"), replace(colors, range="pc"))
     else:
-        pixel_format = "yuv420p10le" if frames.depth == 16 else "yuv420p"
-        stream = _tagged(_from_rgb(stream, frames.depth, str(colors.matrix), str(colors.range), pixel_format), colors)
-    words: dict[str, Any] = {"c:v": "libx264", "preset": "medium"}
-    if plan.bitrate_megabits is None:
-        words["crf"] = plan.crf
-    else:
-        words["b:v"] = f"{plan.bitrate_megabits:g}M"
+        pixel_format = str(encoder.deep) if deep else encoder.shallow
+        if frames.channels == 4:
+            pixel_format = pixel_format.replace("yuv", "yuva")
+        planar = _PLANAR.get(pixel_format, pixel_format)
+        stream = _from_rgb(stream, frames.planar_rgb, str(colors.matrix), str(colors.range), planar)
+        stream = _tagged(stream.filter("format", pixel_format), colors)
+    words = encoder.command_words(plan.crf, plan.bitrate_megabits, deep, plan.extension)
     if plan.extension == ".avi":
         words["bf"] = 0  # the container cannot say that frames are shown in another order than they are stored in
     return stream, words
@@ -335,10 +396,8 @@ def build_denoising(binary: Path, frames: RawFrames, factor: int) -> list[str]:
         video_size=(frames.width, frames.height),
         framerate="25",
     )["0"]
-    stream = _from_rgb(stream, frames.depth, "bt709", "pc", "yuv444p16le")
+    stream = _from_rgb(stream, frames.planar_rgb, "bt709", "pc", "yuv444p16le")
     stream = stream.filter("hqdn3d", luma_spatial=factor, chroma_spatial=factor, luma_tmp=5, chroma_tmp=5)
-    stream = stream.filter("zscale", matrix="gbr", range="full").filter(
-        "format", "gbrp16le" if frames.depth == 16 else "gbrp"
-    )
+    stream = stream.filter("zscale", matrix="gbr", range="full").filter("format", frames.planar_rgb)
     stream = stream.filter("format", frames.pixel_format)
     return _words(ffmpeg.output(stream, "pipe:1", f="rawvideo", fps_mode="passthrough"), binary)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from core.images import decode_bgra, decode_gray, decode_image
 from merger.compositing import FaceLayers, MergedFrame
-from merger.outputs import FORMS, SUFFIXES, frame_writer
+from merger.outputs import FORMS, SUFFIXES, RawWriter, frame_writer
 
 OpenEXR = pytest.importorskip("OpenEXR")
 NAMELESS = Path("x")
@@ -36,8 +36,6 @@ def scene(dtype: type) -> tuple[NDArray, MergedFrame]:
         ("png8", np.uint16, np.uint8),
         ("png16", np.uint16, np.uint16),
         ("tiff16", np.uint16, np.uint16),
-        ("raw", np.uint8, np.uint8),
-        ("raw", np.uint16, np.uint16),
     ],
 )
 def test_plain_forms_keep_every_level(form: str, source_depth: type, frame_depth: type) -> None:
@@ -50,6 +48,18 @@ def test_plain_forms_keep_every_level(form: str, source_depth: type, frame_depth
         assert np.array_equal(back_mask, merged.mask)
     else:
         assert np.array_equal(back, np.floor(merged.image / 257 + 0.5))
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_raw_frames_are_the_picture_or_the_layer_and_the_mask(dtype: type) -> None:
+    source, merged = scene(dtype)
+    assert merged.layers is not None
+    for with_layer, colors in ((False, merged.image), (True, merged.layers.colors)):
+        image, mask = RawWriter(with_layer).encode(merged, source)
+        assert np.array_equal(decode_image(image, NAMELESS), colors)
+        assert np.array_equal(decode_gray(mask, NAMELESS), merged.mask)
+        assert decode_gray(mask, NAMELESS).dtype == dtype
+        assert len(image) - colors.nbytes < 32
 
 
 @pytest.mark.parametrize("form", ["png16", "tiff16", "exr"])
