@@ -9,7 +9,7 @@ the machine made wall seconds useless). The plain Keras yardstick, fp32 with RMS
     plain convolutions, AdaBelief           fp32 1.96   bf16 1.22
     3x3 by sixteen products of tiles        fp32 1.36   bf16 1.06   products 0.67 (fp32), transforms 0.27, encoder 0.19
     update by XLA, variable by variable     0.02 instead of 0.10 (Quick96)
-    gradients wait before they make tiles   peak 2.1 GiB instead of 2.6 (RMSprop): the executor made them in the forward pass
+    gradients wait before they make tiles   peak 2.1 GiB, not 2.6: they were made in the forward pass
     transforms in two sums, not cell by cell   0.2 s to compile instead of 0.55, and 10 to 40 % less to run
     tiles of 4x4 results, F(4x4, 3x3)       no gain: larger transforms, overlaps six times slower to undo, less exact
     XLA at lower optimization, or for convolutions   no gain in compiling; convolutions much slower
