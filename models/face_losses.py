@@ -10,6 +10,9 @@ from __future__ import annotations
 from core.nn.framework import Tensor, ops
 from core.nn.losses import dssim, gaussian_blur, mean_squared, sigmoid_cross_entropy, style_loss, total_variation
 
+_NO_SURROUNDINGS = 1e-4
+"""A pixel with less than this share of surroundings under the blur is all face."""
+
 
 def structure_windows(resolution: int) -> tuple[int, ...]:
     """The window sizes of the structural term: one below 256 pixels, a large and a small one from there on."""
@@ -31,10 +34,14 @@ def blurred_mask(mask: Tensor, resolution: int) -> Tensor:
 
 
 def blur_out(target: Tensor, mask: Tensor, resolution: int) -> Tensor:
-    """The target with its surroundings blurred (sigma R/128), none of the face's own pixels smeared into them."""
+    """The target with its surroundings blurred (sigma R/128), none of the face's own pixels smeared into them.
+
+    What is blurred is divided by how much of it there was, so nothing darkens at the picture's border, where the
+    classical divisor 1 - blur(mask) leaves 0.6 of the light. Source: spec samples-and-colour 7.1.
+    """
     sigma, outside = resolution / 128, 1.0 - mask
-    share = 1.0 - gaussian_blur(mask, sigma)
-    surroundings = gaussian_blur(target * outside, sigma) / ops.where(share == 0.0, 1.0, share)
+    share = gaussian_blur(outside, sigma)
+    surroundings = gaussian_blur(target * outside, sigma) / ops.where(share < _NO_SURROUNDINGS, 1.0, share)
     return target * mask + surroundings * outside
 
 

@@ -160,8 +160,8 @@ def soft(mask: np.ndarray) -> np.ndarray:
 
 def blurred_out(target: np.ndarray, mask: np.ndarray) -> np.ndarray:
     sigma = target.shape[1] / 128
-    share = 1 - blurred(mask, sigma)
-    return target * mask + blurred(target * (1 - mask), sigma) / np.where(share == 0, 1, share) * (1 - mask)
+    share = blurred(1 - mask, sigma)
+    return target * mask + blurred(target * (1 - mask), sigma) / np.where(share < 1e-4, 1, share) * (1 - mask)
 
 
 def style(a: np.ndarray, b: np.ndarray, power: float) -> np.ndarray:
