@@ -172,7 +172,7 @@ def _answers_file(call: Call) -> dict[str, Any]:
         return {}
     path = Path(call.everywhere.answers).expanduser()
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = json.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as problem:
         raise MissingInput(f"The answers file {path} cannot be read ({problem.strerror}).", "Check the name.") from None
     except ValueError as problem:

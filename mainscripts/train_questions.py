@@ -24,6 +24,7 @@ from mainscripts.answers import Talk, recall, remember
 from mainscripts.train_models import choose_model, saved_state
 from mainscripts.train_options import TrainOptions, check_flags
 from mainscripts.train_pretraining import care_about_faces
+from mainscripts.train_previews import KEPT_AS
 from models.registry import MODEL_CLASSES, known_values, options_class
 
 SECONDS_TO_OVERRIDE = 2
@@ -210,7 +211,8 @@ def _checked(class_name: str, given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def read_options_file(path: Path | None) -> dict[str, Any]:
-    """Settings of a model out of a file: one JSON object of names and values, or a model's own options.json.
+    """Settings of a model out of a file: one JSON object of names and values, or a model's own options.json (without
+    the choice of its preview faces, which other facesets do not have).
 
     Raises:
         MissingInput, BrokenFile: it cannot be read, or is something else.
@@ -218,7 +220,7 @@ def read_options_file(path: Path | None) -> dict[str, Any]:
     if path is None:
         return {}
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = json.loads(path.read_text(encoding="utf-8-sig"))  # Windows editors like to begin a file with a mark
     except OSError as problem:
         raise MissingInput(
             f"The file {path} of --options cannot be read ({problem.strerror}).", "Check the name."
@@ -226,7 +228,7 @@ def read_options_file(path: Path | None) -> dict[str, Any]:
     except ValueError as problem:
         raise BrokenFile(path, f"this is no JSON ({problem}).", 'Write an object such as {"batch_size": 8}.') from None
     if isinstance(found, dict) and isinstance(found.get("values"), dict) and "schema" in found:
-        found = found["values"]
+        found = {name: value for name, value in found["values"].items() if name != KEPT_AS}
     if not isinstance(found, dict):
         raise BrokenFile(path, "it must be one JSON object.", 'For example {"batch_size": 8}.')
     return found

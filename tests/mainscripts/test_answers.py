@@ -149,6 +149,13 @@ def test_a_remembered_answer_that_no_longer_fits_is_passed_over(tmp_path: Path) 
     assert (options.side, options.debug) == (512, False)  # type: ignore[attr-defined]
 
 
+def test_answers_of_a_file_that_a_windows_editor_has_saved(tmp_path: Path) -> None:
+    (tmp_path / "answers.json").write_text('{"side": 768}', "utf-8-sig")
+    one = call(tmp_path)
+    one.everywhere.answers = str(tmp_path / "answers.json")
+    assert settle(one).side == 768  # type: ignore[attr-defined]
+
+
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"hang frames": 3}'])
 def test_a_damaged_memory_is_no_obstacle(tmp_path: Path, content: str) -> None:
     file = Workspace(tmp_path).answers_file

@@ -189,6 +189,13 @@ def test_settings_come_from_another_model(tmp_path: Path) -> None:
     folder = save_model(tmp_path, "other", resolution=96, power=0.5)
     assert read_options_file(folder / "checkpoint" / "options.json") == {"resolution": 96, "power": 0.5}
     assert read_options_file(None) == {}
+    folder = save_model(tmp_path, "watched", power=0.5, preview_faces=["00001_0.jpg"])
+    assert read_options_file(folder / "checkpoint" / "options.json") == {"power": 0.5}
+
+
+def test_a_file_that_a_windows_editor_has_saved(tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text('{"batch_size": 8}', "utf-8-sig")
+    assert read_options_file(tmp_path / "run.json") == {"batch_size": 8}
 
 
 @pytest.mark.parametrize("text", ["[1]", "{", "7"])
