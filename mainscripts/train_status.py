@@ -118,16 +118,12 @@ def look_at_training(workspace: Workspace, options: TrainOptions) -> TrainingSta
     running = starting is not None or _is_running(report)
     saved_iteration = state.iteration if state is not None else None
     iteration = int(report["iteration"]) if running and starting is None else (saved_iteration or 0)
-    done, took = report.get("session_iterations", 0), report.get("session_seconds", 0.0)
-    speed = float(took) / int(done) if done else None
+    speed = report.get("seconds_per_iteration")
     values = known_values(options.model, state.options) if state is not None else {}
     target = training_settings(options, values).target_iteration
     if running:
         target = int(report.get("target_iteration", target))
     seconds_to_target = max(0, target - iteration) * speed if target and speed is not None else None
-    if running and report.get("eta_seconds") is not None and target > iteration:
-        seconds_to_target = float(report["eta_seconds"])
-        speed = seconds_to_target / (target - iteration)  # of the trainer, without what compiling took
     history = state.history if state is not None else LossHistory()
     trend, stretch = loss_trend(history)
     manifest = store.current / "manifest.json"

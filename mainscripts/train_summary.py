@@ -56,9 +56,10 @@ def closing_words(report: TrainingReport, store: CheckpointStore) -> str:
     lines = [f"Stopped at iteration {report.iteration:,}: {report.stopped_by}. {losses}".rstrip()]
     if report.session_iterations:
         seconds, waited = report.session_seconds, report.session_seconds_waited
+        pace, several = report.seconds_per_iteration, report.session_iterations > 1
+        each = "" if pace is None else f", {1000 * pace:.0f} ms each after the first"
         lines.append(
-            f"{report.session_iterations:,} iterations in {spoken(seconds)}, "
-            f"{1000 * seconds / report.session_iterations:.0f} ms each; "
+            f"{report.session_iterations:,} iteration{'s' if several else ''} in {spoken(seconds)}{each}; "
             f"{waited:.1f} s ({waited / max(seconds, 1e-9):.0%}) of it waiting for samples."
         )
     elif report.iteration:

@@ -317,6 +317,7 @@ class _Session:
             rollbacks=self.state.rollbacks,
             previews=tuple(self.previews.files),
             stopped_by=stopped_by,
+            seconds_per_iteration=self.pace.seconds_for(1),
         )
         write_report(
             self.store.folder,

@@ -42,6 +42,8 @@ class TrainingReport:
         rollbacks: how often the training went back to a checkpoint.
         previews: the pictures drawn last.
         stopped_by: in words; "" while it runs.
+        seconds_per_iteration: in this session, saves and pictures included, without the first, which compiles; None
+            before the second.
     """
 
     iteration: int
@@ -55,6 +57,7 @@ class TrainingReport:
     rollbacks: int
     previews: tuple[Path, ...]
     stopped_by: str = ""
+    seconds_per_iteration: float | None = None
 
 
 def write_report(folder: Path, report: TrainingReport, **further: Any) -> None:

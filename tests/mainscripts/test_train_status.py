@@ -33,7 +33,8 @@ def write_report(folder: Path, **figures: Any) -> None:
         "iteration": 40,
         "mean_losses": {"src_loss": 0.25},
         "session_iterations": 20,
-        "session_seconds": 10.0,
+        "session_seconds": 74.0,
+        "seconds_per_iteration": 0.55,
         "seconds": 3700.0,
         "rollbacks": 1,
         "stopped_by": "",
@@ -89,6 +90,7 @@ def test_when_it_does_not_run(tmp_path: Path, figures: dict[str, Any]) -> None:
     status = look(tmp_path / "model")
     assert (status.running, status.process, status.iteration) == (False, None, 3)
     assert "not training" in in_words(status)
+    assert "550 ms per iteration" in in_words(status)  # without what compiling took
     assert status.stopped_by == figures.get("stopped_by", "")
 
 
@@ -110,7 +112,7 @@ def test_without_a_report(tmp_path: Path) -> None:
 def test_a_training_that_was_never_saved_is_found_by_name(tmp_path: Path) -> None:
     folder = tmp_path / "model" / "young_Quick96"
     folder.mkdir(parents=True)
-    write_report(folder, iteration=0, session_iterations=0, eta_seconds=None)
+    write_report(folder, iteration=0, session_iterations=0, seconds_per_iteration=None, eta_seconds=None)
     status = look(tmp_path / "model", model_name="young")
     assert (status.running, status.saved_at, status.seconds_per_iteration) == (True, None, None)
     assert "Last save" in in_words(status)

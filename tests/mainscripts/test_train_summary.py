@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from core.options import Options, option
-from mainscripts.train_summary import box, setting_rows, spoken, write_summary
+from mainscripts.train_summary import box, closing_words, setting_rows, spoken, write_summary
+from models.checkpoint import CheckpointStore
+from models.report import TrainingReport
 
 
 @dataclass(kw_only=True)
@@ -42,6 +44,20 @@ def test_every_setting_is_there_and_pretraining_says_what_it_overrules(monkeypat
 
 def test_it_is_kept_beside_the_checkpoint(odd_folder: Path) -> None:
     assert write_summary(odd_folder, "text").read_text("utf-8") == "text\n"
+
+
+@pytest.mark.parametrize(
+    ("iterations", "pace", "words"),
+    [(6, 0.115, "6 iterations in 1 min 15 s, 115 ms each after the first; "), (1, None, "1 iteration in 1 min 15 s; ")],
+)
+def test_the_closing_words_do_not_count_compiling_as_speed(
+    tmp_path: Path, iterations: int, pace: float | None, words: str
+) -> None:
+    report = TrainingReport(9, {}, {}, 75.0, 0.75, iterations, 75.0, 0.75, 0, (), "asked to stop", pace)
+    said = closing_words(report, CheckpointStore(tmp_path)).splitlines()
+    assert said[0].startswith("Stopped at iteration 9: asked to stop.")
+    assert said[1] == f"{words}0.8 s (1%) of it waiting for samples."
+    assert said[2] == "Nothing was saved."
 
 
 @pytest.mark.parametrize(

@@ -427,6 +427,7 @@ def test_the_figures_for_onlookers(tmp_path: Path) -> None:
     figures = json.loads((tmp_path / "m" / "report.json").read_text("utf-8"))
     assert figures["iteration"] == 4
     assert figures["seconds"] == 8.0
+    assert figures["seconds_per_iteration"] == 2.0
     assert figures["seconds_waited"] == 0.75  # three batches drawn for four iterations, a quarter of a second each
     assert figures["seed"] == 7
     assert figures["losses"] == report.losses
