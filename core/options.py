@@ -215,6 +215,8 @@ def check_value(spec: OptionSpec, value: Any) -> Any:
     if value is None and spec.optional:
         return None
     if spec.choices:
+        if isinstance(value, bool):  # JSON's true, where the words are y and n
+            value = str(value)
         if isinstance(value, str):
             for word, spellings in spec.choices.items():
                 if value.casefold() in (word.casefold(), *(s.casefold() for s in spellings)):

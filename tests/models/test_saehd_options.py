@@ -74,6 +74,7 @@ def test_the_batch_size_goes_by_the_smallest_card(
         ({"d_dims": 128, "d_mask_dims": 33}, {"d_mask_dims": 34}),
         ({"face_type": "whole_face"}, {"face_type": "wf"}),
         ({"lr_dropout": "cpu"}, {"lr_dropout": "y"}),
+        ({"lr_dropout": True}, {"lr_dropout": "y"}),
         ({"archi": "df", "true_face_power": 0.01}, {"true_face_power": 0.01}),
     ],
 )
