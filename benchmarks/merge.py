@@ -162,8 +162,8 @@ def whole_frame_table(frames: Sequence[NDArray], landmarks: NDArray, model: Stan
         faces = (FrameFace(landmarks),)
 
         def everything(number: int) -> None:
-            compositor.work_on(Prepare(number, FrameFaces(paths[number % len(paths)], faces), settings))
-            compositor.work_on(Finish(number, [FaceAnswer(Prediction(*model.answer))]))
+            compositor.work_through(Prepare(number, FrameFaces(paths[number % len(paths)], faces), settings))
+            compositor.work_through(Finish(number, [FaceAnswer(Prediction(*model.answer))]))
 
         merged = merge_frame(frames[0], faces, settings, tools)
         encoded = encode_png(merged.image)

@@ -95,6 +95,16 @@ class SharedArrays:
     def __contains__(self, name: str) -> bool:
         return name in self._arrays
 
+    def forget_name(self) -> None:
+        """For the creator, once everybody has attached: the memory goes back to the system with the last process that
+        uses it, even if all are killed at once. Nobody can attach any more. Does nothing where the system works so
+        anyway (Windows).
+        """
+        if self._block is not None and self._owner:
+            with contextlib.suppress(FileNotFoundError):
+                self._block.unlink()
+            self._owner = False
+
     def close(self) -> None:
         """Lets go of the memory; the creator also gives it back to the system. May be called again."""
         self._arrays.clear()

@@ -19,7 +19,7 @@ import signal
 import threading
 import time
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -47,8 +47,8 @@ _SECONDS_TO_RECOVER = 0.5
 _LARGE_BLOCK_BYTES = 31 << 20
 
 
-Measures = Mapping[str, NDArray]
-"""What was measured of a frame: arrays by name."""
+Measures = Any
+"""What was measured of a frame: whatever the measuring function gives; it travels between processes."""
 
 
 @dataclass(frozen=True)
@@ -280,6 +280,13 @@ class Compositor:
             return Failed(message.number, str(problem))
         except Exception as problem:
             return Failed(message.number, f"{type(problem).__name__}: {problem}", traceback.format_exc())
+
+    def work_through(self, message: Prepare | Finish | Drop) -> Aligned | Measured | Done | Failed | None:
+        """All steps of a message, one after the other; what comes back is the engine's."""
+        answer = self.work_on(message)
+        while isinstance(answer, Read | Unwritten):
+            answer = self.work_on(answer)
+        return answer
 
     def _read(self, message: Prepare) -> Read:
         return Read(message.number, message, self._setup.writer.prepare(read_image(message.frame.path)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 from pathlib import Path
 
 import numpy as np
@@ -69,3 +70,18 @@ def test_a_system_that_gives_no_memory_is_said_in_words(monkeypatch: pytest.Monk
     monkeypatch.setattr("core.shared_arrays.SharedMemory", refuse)
     with pytest.raises(FaceLoomError, match=r"bytes of shared memory are needed.*paging file is too small"):
         SharedArrays.create(LAYOUT)
+
+
+def test_a_forgotten_name_leaves_the_memory_to_those_who_use_it() -> None:
+    arrays = SharedArrays.create(LAYOUT)
+    other = SharedArrays.attach(arrays.handle)
+    handle = arrays.handle
+    arrays.forget_name()
+    arrays.forget_name()
+    arrays["numbers"][:] = [1, 2, 3, 4]
+    np.testing.assert_array_equal(other["numbers"], [1, 2, 3, 4])
+    if os.name != "nt":
+        with pytest.raises(FileNotFoundError):
+            SharedArrays.attach(handle)
+    other.close()
+    arrays.close()

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
 
+from core.files import explain_os_error
+from merger import compositors
 from merger.frames import FrameFace
 
 
@@ -45,4 +49,32 @@ def die_once(landmarks: NDArray, marker: Path) -> FrameFace:
 def note_modules(landmarks: NDArray, file: Path) -> FrameFace:
     """Writes down which modules the process has loaded."""
     file.write_text("\n".join(sys.modules), encoding="utf-8")
+    return FrameFace(landmarks)
+
+
+def sleep_once(landmarks: NDArray, marker: Path) -> FrameFace:
+    """Never arrives the first time, as where a disk of the network does not answer."""
+    if not marker.exists():
+        marker.touch()
+        time.sleep(3600)
+    return FrameFace(landmarks)
+
+
+def fill_disk(landmarks: NDArray) -> FrameFace:
+    """From now on the disk is full, for this process."""
+
+    def refuse(path: Path, data: bytes) -> None:
+        raise explain_os_error(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), path)
+
+    vars(compositors)["atomic_write_bytes"] = refuse
+    return FrameFace(landmarks)
+
+
+def use_up_memory(landmarks: NDArray) -> FrameFace:
+    """From now on frames are too large for this process."""
+
+    def refuse(path: Path) -> NDArray:
+        raise MemoryError
+
+    vars(compositors)["read_image"] = refuse
     return FrameFace(landmarks)

@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from core.images import read_gray, read_image, write_image
-from merger.compositors import Aligned, Compositor, CompositorSetup, Done, Drop, Failed, Finish, Prepare
-from merger.face_tools import FaceAnswer, FaceTools, ask_networks
+from merger.compositors import (
+    Aligned,
+    Compositor,
+    CompositorSetup,
+    Done,
+    Drop,
+    Failed,
+    Finish,
+    FrameView,
+    Measured,
+    Prepare,
+    Read,
+    Unwritten,
+)
+from merger.face_tools import FaceAnswer, FaceQuestion, FaceTools, ask_networks
 from merger.frames import FrameFace, FrameFaces
 from merger.settings import MergeSettings
 from tests.merger.scenes import TintedPredictor, painted_landmarks, smooth_frame
@@ -32,18 +46,20 @@ def compositor(tmp_path: Path) -> Compositor:
 
 
 def answers(aligned: Aligned) -> list[FaceAnswer]:
-    return ask_networks(FaceTools.of(TintedPredictor()), aligned.questions, SETTINGS)
+    questions = [question for question in aligned.questions if isinstance(question, FaceQuestion)]
+    return ask_networks(FaceTools.of(TintedPredictor()), questions, SETTINGS)
 
 
 def test_a_frame_with_a_face_takes_two_messages(compositor: Compositor, frame: FrameFaces, tmp_path: Path) -> None:
-    aligned = compositor.work_on(Prepare(7, frame, SETTINGS))
+    aligned = compositor.work_through(Prepare(7, frame, SETTINGS))
     assert isinstance(aligned, Aligned)
     assert aligned.number == 7
     (question,) = aligned.questions
+    assert isinstance(question, FaceQuestion)
     assert question.pixels.shape == (48, 48, 3)
     assert question.pixels.dtype == np.float32
     assert question.around is None
-    done = compositor.work_on(Finish(7, answers(aligned)))
+    done = compositor.work_through(Finish(7, answers(aligned)))
     image, mask = tmp_path / "merged" / "00001.png", tmp_path / "masks" / "00001.png"
     assert done == Done(7, (image.stat().st_size, mask.stat().st_size))
     assert read_image(image).shape == (90, 120, 3)
@@ -58,20 +74,54 @@ def test_a_frame_that_needs_no_prediction_takes_one(
     compositor: Compositor, frame: FrameFaces, faces: bool, settings: MergeSettings
 ) -> None:
     wanted = frame if faces else FrameFaces(frame.path)
-    assert isinstance(compositor.work_on(Prepare(0, wanted, settings)), Done)
+    assert isinstance(compositor.work_through(Prepare(0, wanted, settings)), Done)
+
+
+def test_a_step_at_a_time(compositor: Compositor, frame: FrameFaces, tmp_path: Path) -> None:
+    """What the three threads of a process hand on to each other."""
+    read = compositor.work_on(Prepare(7, frame, SETTINGS))
+    assert isinstance(read, Read)
+    assert np.array_equal(read.picture, smooth_frame(90, 120))
+    aligned = compositor.work_on(read)
+    assert isinstance(aligned, Aligned)
+    unwritten = compositor.work_on(Finish(7, answers(aligned)))
+    assert isinstance(unwritten, Unwritten)
+    assert not (tmp_path / "merged").exists()
+    assert isinstance(compositor.work_on(unwritten), Done)
+
+
+def face_mean(view: FrameView) -> dict[str, np.ndarray]:
+    """A measure."""
+    assert view.settings is not None
+    return {"mean": view.answers[0].prediction.face.mean(axis=(0, 1)), "size": np.array(view.frame.shape)}
+
+
+def test_measuring_sees_what_is_composited_and_writes_nothing(
+    compositor: Compositor, frame: FrameFaces, tmp_path: Path
+) -> None:
+    setup = dataclasses.replace(compositor._setup, measure=face_mean)
+    measurer = Compositor(setup)
+    aligned = measurer.work_through(Prepare(3, frame, SETTINGS))
+    assert isinstance(aligned, Aligned)
+    told = answers(aligned)
+    measured = measurer.work_through(Finish(3, told))
+    assert isinstance(measured, Measured)
+    assert np.array_equal(measured.measures["mean"], told[0].prediction.face.mean(axis=(0, 1)))
+    assert measured.measures["size"].tolist() == [90, 120, 3]
+    assert not (tmp_path / "merged").exists()
 
 
 def test_a_dropped_frame_is_forgotten(compositor: Compositor, frame: FrameFaces) -> None:
-    aligned = compositor.work_on(Prepare(0, frame, SETTINGS))
+    aligned = compositor.work_through(Prepare(0, frame, SETTINGS))
     assert isinstance(aligned, Aligned)
-    assert compositor.work_on(Drop(0)) is None
-    assert compositor.work_on(Drop(5)) is None
-    assert isinstance(compositor.work_on(Finish(0, answers(aligned))), Failed)
+    assert compositor.work_through(Drop(0)) is None
+    assert compositor.work_through(Drop(5)) is None
+    assert isinstance(compositor.work_through(Finish(0, answers(aligned))), Failed)
 
 
 def test_a_broken_frame_fails_in_words(compositor: Compositor, frame: FrameFaces) -> None:
     frame.path.write_bytes(b"")
-    failed = compositor.work_on(Prepare(3, frame, SETTINGS))
+    failed = compositor.work_through(Prepare(3, frame, SETTINGS))
     assert isinstance(failed, Failed)
     assert failed.number == 3
     assert "0 bytes" in failed.reason
@@ -80,9 +130,9 @@ def test_a_broken_frame_fails_in_words(compositor: Compositor, frame: FrameFaces
 
 
 def test_an_unforeseen_failure_carries_its_traceback(compositor: Compositor, frame: FrameFaces) -> None:
-    aligned = compositor.work_on(Prepare(0, frame, SETTINGS))
+    aligned = compositor.work_through(Prepare(0, frame, SETTINGS))
     assert isinstance(aligned, Aligned)
-    failed = compositor.work_on(Finish(0, ()))
+    failed = compositor.work_through(Finish(0, ()))
     assert isinstance(failed, Failed)
     assert "KeyError" in failed.reason
     assert "composite_faces" in failed.details
@@ -90,6 +140,6 @@ def test_an_unforeseen_failure_carries_its_traceback(compositor: Compositor, fra
 
 def test_a_folder_that_refuses_is_told_apart(compositor: Compositor, frame: FrameFaces, tmp_path: Path) -> None:
     (tmp_path / "masks").write_text("in the way")
-    failed = compositor.work_on(Prepare(0, FrameFaces(frame.path), SETTINGS))
+    failed = compositor.work_through(Prepare(0, FrameFaces(frame.path), SETTINGS))
     assert isinstance(failed, Failed)
     assert failed.in_writing

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import time
 from collections.abc import Callable, Sequence
@@ -15,14 +16,24 @@ from core.errors import FaceLoomError
 from core.images import read_gray, read_image, write_image
 from core.progress import SILENT
 from facelib.prediction import Prediction
-from merger import engine
-from merger.compositors import CompositorSetup, remove_unfinished_files
-from merger.engine import FrameJob, MergeOutcome, merge_frames
+from merger import rounds
+from merger.compositors import CompositorSetup, FrameView, Measures, remove_unfinished_files
+from merger.engine import MergeOutcome, measure_frames, merge_frames
+from merger.face_slots import FaceSlots
 from merger.face_tools import FaceTools
 from merger.frames import FrameFace, FrameFaces
 from merger.merge_frame import merge_frame
+from merger.rounds import FrameJob
 from merger.settings import MergeSettings
-from tests.merger.poison import TravelingFace, die, die_once, fail_to_arrive, note_modules
+from tests.merger.poison import (
+    TravelingFace,
+    die,
+    die_once,
+    fail_to_arrive,
+    fill_disk,
+    note_modules,
+    use_up_memory,
+)
 from tests.merger.scenes import TintedPredictor, painted_landmarks, smooth_frame
 
 SETTINGS = MergeSettings.of(mask_mode="learned-prd*learned-dst", color_transfer="rct", blur_mask=12)
@@ -87,13 +98,13 @@ def shot(tmp_path: Path) -> Shot:
 
 
 def test_files_do_not_depend_on_the_number_of_workers(shot: Shot) -> None:
-    for workers in (1, 3):
+    for workers in (1, 4, 8):
         outcome, merged = shot.merge(f"with {workers}", workers)
         assert outcome.merged == len(merged) == 9
         assert outcome.failed == []
     first = shot.files("with 1")
     assert len(first) == 18
-    assert shot.files("with 3") == first
+    assert shot.files("with 4") == shot.files("with 8") == first
     # ... and they are what merge_frame makes of each frame.
     for job in shot.jobs:
         expected = merge_frame(read_image(job.frame.path), job.frame.faces, SETTINGS, FaceTools.of(TintedPredictor()))
@@ -110,13 +121,13 @@ def test_no_more_processes_are_started_than_the_system_can_wait_for(
 ) -> None:
     started: list[CompositorSetup] = []
 
-    class CountedWorker(engine._Worker):
-        def __init__(self, setup: CompositorSetup) -> None:
+    class CountedWorker(rounds._Worker):
+        def __init__(self, setup: CompositorSetup, slots: FaceSlots) -> None:
             started.append(setup)
-            super().__init__(setup)
+            super().__init__(setup, slots)
 
-    monkeypatch.setattr(engine, "_Worker", CountedWorker)
-    monkeypatch.setattr(engine, "_MOST_PROCESSES", 1)
+    monkeypatch.setattr(rounds, "_Worker", CountedWorker)
+    monkeypatch.setattr(rounds, "_MOST_PROCESSES", 1)
     outcome, _ = shot.merge("out", 8)
     assert (outcome.merged, len(started)) == (9, 1)
 
@@ -287,6 +298,63 @@ def test_a_folder_that_cannot_be_written_stops_the_merge_in_words(shot: Shot) ->
     folders.frames_folder.write_text("a file in the place of the folder")
     with pytest.raises(FaceLoomError, match="merged"):
         shot.merge("out")
+
+
+def test_a_full_disk_stops_the_merge_in_words(shot: Shot) -> None:
+    shot.merge("undisturbed")
+    shot.replace_faces(4, TravelingFace(shot.jobs[3].frame.faces[0].landmarks, fill_disk))
+    with pytest.raises(FaceLoomError, match="The disk is full"):
+        shot.merge("out")
+    assert shot.files("out").items() <= shot.files("undisturbed").items()
+
+
+def test_a_worker_without_memory_fails_its_frames_and_they_are_tried_alone(shot: Shot) -> None:
+    shot.replace_faces(9, TravelingFace(shot.jobs[8].frame.faces[0].landmarks, use_up_memory))
+    outcome, _ = shot.merge("out", 2, "skip")
+    names = [failed.frame.stem for failed in outcome.failed]
+    assert "00009" in names
+    assert all("MemoryError" in failed.reason for failed in outcome.failed)
+    assert outcome.merged + len(names) == 9
+
+
+def test_adjustments_reach_the_compositor(shot: Shot) -> None:
+    """One the compositor does not know what to do with: it says so instead of passing it over."""
+    shot.jobs[1] = dataclasses.replace(shot.jobs[1], adjustment="none of ours")
+    outcome, _ = shot.merge("out")
+    assert [failed.frame.stem for failed in outcome.failed] == ["00002"]
+
+
+def mean_color(view: FrameView) -> dict[str, NDArray]:
+    """A measure."""
+    return {"mean": view.frame.mean(axis=(0, 1)), "masks": np.stack([a.prediction.dst_mask for a in view.answers])}
+
+
+def test_frames_are_measured_once_each_whatever_the_number_of_workers(shot: Shot) -> None:
+    shot.jobs[1].frame.path.write_bytes(b"")
+    shot.jobs.pop(2)  # the one without a face
+    found: list[dict[str, Measures]] = []
+    for workers in (1, 3):
+        measures: dict[str, Measures] = {}
+
+        def measured(frame: FrameFaces, told: Measures, into: dict[str, Measures] = measures) -> None:
+            into[frame.stem] = told
+
+        failed = measure_frames(
+            shot.jobs,
+            TintedPredictor(),
+            shot.setup("out"),
+            mean_color,
+            workers=workers,
+            on_measured=measured,
+            progress=SILENT,
+        )
+        assert [one.frame.stem for one in failed] == ["00002"]
+        found.append(measures)
+    first, second = found
+    assert first.keys() == second.keys() == {f"0000{n}" for n in (1, 4, 5, 6, 7, 8, 9)}
+    assert all(np.array_equal(first[stem][name], second[stem][name]) for stem in first for name in first[stem])
+    assert first["00005"]["masks"].shape == (2, 48, 48)
+    assert shot.files("out") == {}
 
 
 def test_ctrl_c_keeps_what_is_finished_and_ends_soon(shot: Shot) -> None:

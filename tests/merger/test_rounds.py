@@ -1,0 +1,76 @@
+"""Who gets which frame, and who is given up."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+
+from core.images import write_image
+from core.progress import SILENT
+from merger import rounds
+from merger.batching import Predictions
+from merger.compositors import CompositorSetup, Done, Measured
+from merger.face_tools import FaceTools
+from merger.frames import FrameFace, FrameFaces
+from merger.rounds import FrameJob, Round
+from merger.settings import MergeSettings
+from tests.merger.poison import TravelingFace, sleep_once
+from tests.merger.scenes import TintedPredictor, painted_landmarks, smooth_frame
+
+SETTINGS = MergeSettings.of(mask_mode="learned-dst")
+LANDMARKS = painted_landmarks((40, 30), 30)
+
+
+def jobs(folder: Path, faces: list[FrameFace]) -> list[FrameJob]:
+    made = []
+    for number, face in enumerate(faces):
+        path = folder / f"{number:05d}.png"
+        write_image(path, smooth_frame(60, 80, seed=number))
+        made.append(FrameJob(FrameFaces(path, (face,)), SETTINGS))
+    return made
+
+
+def round_of(folder: Path, done: list[str], **how: bool) -> Round:
+    predictor = TintedPredictor()
+    setup = CompositorSetup(folder / "merged", folder / "masks", predictor.resolution, predictor.face_type)
+
+    def on_done(job: FrameJob, message: Done | Measured) -> None:
+        done.append(job.frame.stem)
+
+    return Round(setup, Predictions(FaceTools.of(predictor), SILENT), on_done, **how)
+
+
+def test_no_worker_holds_more_frames_than_it_may(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    held: list[int] = []
+
+    class Watched(rounds._Worker):
+        def send(self, message: object) -> None:
+            held.append(len(self.under_way))
+            super().send(message)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(rounds, "_Worker", Watched)
+    done: list[str] = []
+    failed = round_of(tmp_path, done).run(jobs(tmp_path, [FrameFace(LANDMARKS)] * 20), 1)
+    assert failed == []
+    assert sorted(done) == [f"{n:05d}" for n in range(20)]
+    assert max(held) == 8  # two batches of the only worker
+
+
+def test_a_worker_that_falls_silent_is_ended_and_its_frames_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rounds, "_SECONDS_OF_SILENCE", 12.0)
+    marker = tmp_path / "slept"
+    asleep = TravelingFace(LANDMARKS, sleep_once, marker)
+    done: list[str] = []
+    start = time.monotonic()
+    given = jobs(tmp_path, [asleep, FrameFace(LANDMARKS)])
+    failed = round_of(tmp_path, done, alone=True).run(given, 1)
+    assert [(job.frame.stem, reason) for job, reason in failed] == [
+        ("00000", "nothing was heard of it for 12 seconds.")
+    ]
+    assert done == ["00001"]
+    assert time.monotonic() - start < 300
+    assert marker.exists()
