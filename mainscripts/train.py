@@ -17,7 +17,7 @@ from core.paths import Workspace
 from core.progress import JsonProgress, Progress
 from mainscripts import train_pretraining as pretraining
 from mainscripts.answers import recall
-from mainscripts.train_memory import train_within_memory
+from mainscripts.train_memory import networks_must_fit, train_within_memory
 from mainscripts.train_models import saved_state
 from mainscripts.train_options import TrainOptions, check_flags, history_iterations, training_settings
 from mainscripts.train_previews import KEPT_AS, Choice, preview_pages, read_choice, show_samples
@@ -109,15 +109,16 @@ def _start(
 
     seed = _settled_seed(options, found.state.seed if found is not None else None)
     saved = found.state.options if found is not None else {}
-    model = _build(options, values, seed)
-    state = start_training(
-        model,
-        found,
-        seed=seed,
-        reset=_parts(options.reset),
-        pretrained_folder=options.pretrained_model_dir,
-        say=progress.say,
-    )
+    with networks_must_fit():
+        model = _build(options, values, seed)
+        state = start_training(
+            model,
+            found,
+            seed=seed,
+            reset=_parts(options.reset),
+            pretrained_folder=options.pretrained_model_dir,
+            say=progress.say,
+        )
     state.options = {**saved, **values}  # also what another version of the program knows
     pretraining_over = pretraining.is_over(saved, values)
     if pretraining_over:

@@ -1,7 +1,8 @@
 """When the device's memory does not suffice: half the batch, said aloud and kept with the model, instead of an end.
 
 A step that finds no memory has learned nothing, so what was learned before it is saved (models/engine.py), and the
-model is built anew from there for the smaller batch. `--on-out-of-memory stop` ends with the advice instead.
+model is built anew from there for the smaller batch. `--on-out-of-memory stop` ends with the advice instead, and so do
+networks that do not fit even without a batch.
 """
 
 from __future__ import annotations
@@ -25,6 +26,11 @@ HALVE, STOP = "halve", "stop"
 ADVICE = (
     "Any of these helps: a smaller batch (--batch-size), --precision bf16, a new model with a lower resolution or "
     "smaller dims. Closing other programs that use the device may be enough; --device cpu uses the computer's memory."
+)
+
+_ADVICE_FOR_NETWORKS = (
+    "Closing other programs that use the device may be enough; --set adabelief=n, where the model has it, or a new "
+    "model with a lower resolution or smaller dims needs less; --device cpu uses the computer's memory."
 )
 
 Session = Callable[["TrainOptions", Mapping[str, Any]], "TrainingReport"]
@@ -60,6 +66,21 @@ def train_within_memory(
         gc.collect()
         values = {**values, "batch_size": smaller}
         options = replace(options, reset=None, restore_backup=None)  # both are done, and saved
+
+
+@contextlib.contextmanager
+def networks_must_fit() -> Iterator[None]:
+    """Around building and loading a model: where its weights do not fit no batch is small enough.
+
+    Raises:
+        ToolFailed: the device's memory does not suffice.
+    """
+    try:
+        with _device_errors_in_words():
+            yield
+    except OutOfMemory as problem:
+        words = f"{problem.last_words} The networks alone need more than is free, whatever the batch size."
+        raise ToolFailed(problem.tool, words, _ADVICE_FOR_NETWORKS) from problem
 
 
 @contextlib.contextmanager

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from core.errors import OutOfMemory, ToolFailed
-from mainscripts.train_memory import train_within_memory
+from mainscripts.train_memory import networks_must_fit, train_within_memory
 from mainscripts.train_options import TrainOptions
 from models.report import TrainingReport
 from tests.models.fake_model import Said
@@ -61,6 +61,22 @@ def test_one_face_a_side_that_does_not_fit_is_the_end() -> None:
         train_within_memory(card.train, TrainOptions.of(), {"batch_size": 3}, Said())
     assert not isinstance(caught.value, OutOfMemory)
     assert [batch for batch, *_ in card.tried] == [3, 1]
+
+
+@pytest.mark.parametrize("error", [IN_WORDS, ResourceExhaustedError("OOM when allocating")])
+def test_networks_that_do_not_fit_are_not_tried_with_smaller_batches(error: Exception) -> None:
+    tried = []
+
+    def train(options: TrainOptions, values: Mapping[str, Any]) -> TrainingReport:
+        tried.append(options.restore_backup)
+        with networks_must_fit():
+            raise error
+
+    with pytest.raises(ToolFailed, match=r"networks alone need more than is free, whatever the batch size\.") as caught:
+        train_within_memory(train, TrainOptions.of(restore_backup=2), {"batch_size": 8}, Said())
+    assert not isinstance(caught.value, OutOfMemory)
+    assert "adabelief=n" in str(caught.value)
+    assert tried == [2]
 
 
 def test_who_wants_to_decide_is_told_at_once() -> None:
