@@ -63,6 +63,8 @@ class TerminalCommands:
     def __enter__(self) -> TerminalCommands:
         if self.interactive:
             self._stack.enter_context(self._keys)
+            while self._keys.read() is not None:
+                pass  # typed while nothing listened: an impatient Enter is no wish to stop
         if threading.current_thread() is threading.main_thread():
             for number in _SIGNALS:
                 if number == signal.SIGINT or signal.getsignal(number) != signal.SIG_IGN:  # started with nohup

@@ -318,6 +318,15 @@ def test_keys(monkeypatch: pytest.MonkeyPatch) -> None:
     assert commands.read() == [TrainingCommand.PREVIEW, TrainingCommand.NEXT_RANGE, TrainingCommand.STOP]
 
 
+def test_keys_typed_before_it_listens_mean_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    typed = iter(["enter", "s", None, "p", None])
+    monkeypatch.setattr(console, "is_interactive", lambda: True)
+    monkeypatch.setattr(console.KeyReader, "__enter__", lambda self: self)
+    monkeypatch.setattr(console.KeyReader, "read", lambda self: next(typed))
+    with TerminalCommands(TqdmProgress()) as commands:
+        assert commands.read() == [TrainingCommand.PREVIEW]
+
+
 def test_without_a_terminal_the_line_is_said_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [1000.0]
     monkeypatch.setattr("mainscripts.train_terminal.time.monotonic", lambda: now[0])
