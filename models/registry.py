@@ -217,9 +217,10 @@ def find_model(folder: Path, class_name: str, name: str | None = None) -> SavedM
     """
     models = list_models(folder, class_name)
     if not models:
-        raise MissingInput(
-            f"There is no trained {class_name} model in {folder}.", f"Train one first: 6) train {class_name}."
-        )
+        remedy = f"Train one first: 6) train {class_name}."
+        if others := [m for other in MODEL_CLASSES if other != class_name for m in list_models(folder, other)]:
+            remedy = f"Those of another class: {', '.join(f'--model {m.class_name} ({m.name})' for m in others)}."
+        raise MissingInput(f"There is no trained {class_name} model in {folder}.", remedy)
     if name is None:
         return models[0]
     wanted = check_name(name)

@@ -55,6 +55,10 @@ def test_finding_never_makes_one(tmp_path: Path) -> None:
     with pytest.raises(MissingInput, match=r"Received: foo\. There are: young \(iteration 2, saved") as caught:
         find_model(tmp_path, "Quick96", "foo")
     assert caught.value.exit_code == 2
+    with pytest.raises(
+        MissingInput, match=r"no trained SAEHD model.*--model Quick96 \(young\), --model Quick96 \(old\)"
+    ):
+        find_model(tmp_path, "SAEHD")
 
 
 @pytest.mark.parametrize("name", ["new", "a_b", "Tom 2", "模型", "été", "model.v2", "0", "x" * 120])
