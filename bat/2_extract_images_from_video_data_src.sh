@@ -1,3 +1,3 @@
 #!/bin/sh
-# 2) extract images from video data_src: The source video becomes pictures. Written by `main.py steps --write`.
-exec sh "$(dirname -- "$0")/faceloom.sh" videoed extract-video --input-file '{workspace}/data_src.*' --output-dir '{workspace}/data_src' "$@"
+# 2) extract images from video data_src: The source video becomes pictures, of 8 bits like the faces that are cut out of them. Written by `main.py steps --write`.
+exec sh "$(dirname -- "$0")/faceloom.sh" videoed extract-video --input-file '{workspace}/data_src.*' --output-dir '{workspace}/data_src' --depth 8 "$@"

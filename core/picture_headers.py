@@ -10,7 +10,7 @@ from core.images import read_image
 from core.jpeg import read_segments
 
 _PNG_START = b"\x89PNG\r\n\x1a\n"
-_PNG_GRAY = (0, 4)
+_PNG_CHANNELS = {0: 1, 4: 1, 6: 4}
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class PictureKind:
 
     Attributes:
         width, height: in pixels, as stored.
-        channels: 1 (gray) or 3 (color).
+        channels: 1 (gray), 3 (color) or 4 (color and alpha; only of PNG it is known).
         depth: 8 or 16 bits per channel, as `read_image` or `read_gray` give it.
     """
 
@@ -29,7 +29,7 @@ class PictureKind:
     depth: int
 
     def __str__(self) -> str:
-        color = "gray" if self.channels == 1 else "color"
+        color = {1: "gray", 3: "color", 4: "color and alpha"}[self.channels]
         return f"{self.width}x{self.height} {color}, {self.depth} bit"
 
 
@@ -51,7 +51,7 @@ def picture_kind(path: Path) -> PictureKind:
             raise BrokenFile(path, "the picture is cut off.", "Delete it, or make it again.")
         width, height = int.from_bytes(start[16:20], "big"), int.from_bytes(start[20:24], "big")
         bits, color = start[24], start[25]
-        return PictureKind(width, height, 1 if color in _PNG_GRAY else 3, 16 if bits == 16 else 8)
+        return PictureKind(width, height, _PNG_CHANNELS.get(color, 3), 16 if bits == 16 else 8)
     if start.startswith(b"\xff\xd8"):
         head = read_segments(path)
         return PictureKind(head.width, head.height, 3, 8)

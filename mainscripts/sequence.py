@@ -13,7 +13,7 @@ import numpy as np
 
 from core.errors import BadOption, BrokenFile, FaceLoomError, MissingInput
 from core.files import list_images
-from core.images import read_gray, read_image
+from core.images import read_bgra, read_gray, read_image
 from core.parallel import default_workers
 from core.paths import IMAGE_EXTENSIONS, Workspace
 from core.picture_headers import PictureKind, picture_kind
@@ -45,6 +45,11 @@ def open_sequence(folder: Path, extension: str | None, progress: Progress) -> Pi
     """
     wanted = (f".{extension.lstrip('.')}",) if extension else IMAGE_EXTENSIONS
     pictures = list_images(folder, wanted)
+    if not pictures and folder.is_dir() and any(path.suffix.casefold() == ".exr" for path in folder.iterdir()):
+        raise MissingInput(
+            f"{folder} holds .exr files, which are for compositing programs.",
+            "For a video, merge again with --out png16, or open them in such a program.",
+        )
     if not pictures:
         raise MissingInput(
             f"{folder} holds no {extension + ' ' if extension else ''}images.",
@@ -143,11 +148,14 @@ def _name(stems: Sequence[str]) -> str:
     return ", ".join(stems[:_NAMED]) + more
 
 
-def read_pictures(sequence: PictureSequence) -> Iterator[np.ndarray]:
+def read_pictures(sequence: PictureSequence, with_alpha: bool = False) -> Iterator[np.ndarray]:
     """Reads the pictures in order, a few ahead in threads (decoding releases Python's lock).
 
+    Args:
+        with_alpha: whether the alpha of pictures that have one comes along.
+
     Yields:
-        (H, W, 3) BGR or (H, W) gray, uint8 or uint16, as `sequence.kind` says.
+        (H, W, 3) BGR, (H, W, 4) BGRA or (H, W) gray, uint8 or uint16, as `sequence.kind` says.
 
     Raises:
         BrokenFile: a picture that is damaged, or is not what its header said.
@@ -157,7 +165,7 @@ def read_pictures(sequence: PictureSequence) -> Iterator[np.ndarray]:
     with ThreadPoolExecutor(workers) as pool:
         try:
             for path in sequence.pictures:
-                waiting.append((path, pool.submit(_read, path, sequence.kind)))
+                waiting.append((path, pool.submit(_read, path, sequence.kind, with_alpha)))
                 if len(waiting) > 2 * workers:
                     yield waiting.popleft()[1].result()
             while waiting:
@@ -167,11 +175,41 @@ def read_pictures(sequence: PictureSequence) -> Iterator[np.ndarray]:
                 future.cancel()
 
 
-def _read(path: Path, kind: PictureKind) -> np.ndarray:
+def _read(path: Path, kind: PictureKind, with_alpha: bool) -> np.ndarray:
     image = read_gray(path) if kind.channels == 1 else read_image(path)
     shape = (kind.height, kind.width) if kind.channels == 1 else (kind.height, kind.width, 3)
     if image.shape != shape or 8 * image.itemsize != kind.depth:
         raise BrokenFile(
             path, f"this picture is {image.shape[1]}x{image.shape[0]}, its header says {kind}.", "Make it again."
         )
-    return image
+    return read_bgra(path) if with_alpha and kind.channels == 4 else image
+
+
+def open_masks(folder: Path, sequence: PictureSequence, progress: Progress) -> PictureSequence:
+    """The masks that belong to a sequence: gray pictures of the same names, size and depth.
+
+    Raises:
+        MissingInput, BrokenFile: as `open_sequence`.
+        BadOption: they do not fit the pictures.
+    """
+    masks = open_sequence(folder, None, progress)
+    missing = {p.stem for p in sequence.pictures} ^ {p.stem for p in masks.pictures}
+    if missing:
+        raise BadOption(
+            f"Images and masks must have the same names. Received: {len(missing)} without their like, e.g. "
+            f"{_name(sorted(missing))}.",
+            "Run merge again: it renders what is missing.",
+        )
+    mine, theirs = sequence.kind, masks.kind
+    if (theirs.width, theirs.height, theirs.depth, theirs.channels) != (mine.width, mine.height, mine.depth, 1):
+        raise BadOption(
+            f"Masks must be gray, and as large and deep as the images. Received: {theirs} for {mine}.",
+            "Merge images and masks in one run.",
+        )
+    return masks
+
+
+def with_masks(pictures: Iterator[np.ndarray], masks: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
+    """Color pictures and their masks -> (H, W, 4) BGRA, the mask as straight alpha."""
+    for picture, mask in zip(pictures, masks, strict=True):
+        yield np.dstack([picture, mask])

@@ -141,8 +141,12 @@ STEPS: tuple[Step, ...] = (
     Step(
         "2",
         "extract images from video data_src",
-        (_words(f"videoed extract-video --input-file {_in(_PLACE.video_pattern('src'))} --output-dir {_SRC}"),),
-        "The source video becomes pictures.",
+        (
+            _words(
+                f"videoed extract-video --input-file {_in(_PLACE.video_pattern('src'))} --output-dir {_SRC} --depth 8"
+            ),
+        ),
+        "The source video becomes pictures, of 8 bits like the faces that are cut out of them.",
     ),
     Step(
         "3",
@@ -223,6 +227,12 @@ STEPS: tuple[Step, ...] = (
     _merge("SAEHD"),
     Step("8", "merged to avi", _to_video(".avi"), "Makes result.avi and result_mask.avi."),
     Step("8", "merged to mov lossless", _to_video(".mov", "--lossless"), "Makes result.mov and result_mask.mov."),
+    Step(
+        "8",
+        "merged to mov prores4444",
+        _to_video(".mov", f"--encoder prores4444 --alpha-dir {_MERGED_MASK}"),
+        "For editing programs: the merged frames, or the faces alone (merge --out png-rgba), with their alpha.",
+    ),
     Step("8", "merged to mp4", _to_video(".mp4"), "Makes result.mp4 and result_mask.mp4."),
     Step("8", "merged to mp4 lossless", _to_video(".mp4", "--lossless"), "The same, every pixel kept exactly."),
 )

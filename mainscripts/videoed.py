@@ -23,8 +23,8 @@ from core.video.extraction import ExtractionReport, extract_frames
 from core.video.probe import Probe, probe_video
 from core.video.properties import MATRICES, VideoProperties, show_rate
 from core.video.record import read_record
+from mainscripts.encoding import FFMPEG_HELP
 
-FFMPEG_HELP = "Another ffmpeg than the one that comes with FaceLoom: a path or a program name. Also: FACELOOM_FFMPEG."
 _YES_HELP = "Agrees to --on-existing replace."
 _ON_EXISTING = {"replace": ("r",), "abort": ("a",)}
 
@@ -53,8 +53,14 @@ class ExtractVideoOptions(Options):
         choices={"png": (), "jpg": ("jpeg",), "tif": ("tiff",)},
         help="png is lossless and larger; jpg loses a little and takes about a third of the space; tif is lossless.",
     )
-    depth: int = option(
-        8, "Bits per channel", low=8, high=16, step=8, ask=False, help="16 keeps all of a 10-bit or 12-bit video."
+    depth: int | None = option(
+        None,
+        "Bits per channel",
+        low=8,
+        high=16,
+        step=8,
+        ask=False,
+        help="8 or 16. Empty: 16 where the video has more than 8 and the format can hold them: nothing is lost.",
     )
     deinterlace: bool = option(
         False, "Deinterlace", ask=False, help="Makes one clean picture of the two fields of an interlaced frame."
@@ -96,6 +102,7 @@ def extract_video(workspace: Workspace, options: ExtractVideoOptions, progress: 
             f"{options.output_dir} holds {len(list_images(options.output_dir))} images already, so nothing was done.",
             "Repeat the step with --on-existing replace: they move to the workspace's trash.",
         )
+    depth = _depth(probe, options)
     for note in _notes(probe, options):
         progress.say(note)
     layout = rate or (None if probe.video.constant_rate else probe.video.rate)
@@ -106,7 +113,7 @@ def extract_video(workspace: Workspace, options: ExtractVideoOptions, progress: 
             probe,
             options.output_dir,
             extension=f".{options.output_ext}",
-            depth=options.depth,
+            depth=depth,
             rate=rate,
             deinterlace=options.deinterlace,
             trash=workspace.trash,
@@ -121,9 +128,16 @@ def _is_extracted(options: ExtractVideoOptions, path: Path, probe: Probe, rate: 
     record = read_record(options.output_dir)
     if record is None or not record.is_from(path):
         return False
-    wanted = (f".{options.output_ext}", options.depth, rate or probe.video.rate, options.deinterlace)
+    wanted = (f".{options.output_ext}", _depth(probe, options), rate or probe.video.rate, options.deinterlace)
     found = (record.extension, record.depth, record.rate, record.deinterlaced)
     return wanted == found and len(list_images(options.output_dir)) == record.frames
+
+
+def _depth(probe: Probe, options: ExtractVideoOptions) -> int:
+    """Bits per channel of the pictures."""
+    if options.depth is not None:
+        return options.depth
+    return 16 if probe.video.bit_depth > 8 and options.output_ext != "jpg" else 8
 
 
 def _notes(probe: Probe, options: ExtractVideoOptions) -> list[str]:
@@ -137,8 +151,13 @@ def _notes(probe: Probe, options: ExtractVideoOptions) -> list[str]:
         notes.append(
             "This is HDR video: its pictures look gray, for nothing is tone-mapped; the result is tagged alike."
         )
-    if video.bit_depth > 8 and options.depth == 8:
-        notes.append(f"{video.bit_depth} bits become 8, dithered. --depth 16 keeps them.")
+    if video.bit_depth > 8 and _depth(probe, options) == 8:
+        better = "--output-ext png" if options.output_ext == "jpg" else "--depth 16"
+        notes.append(f"{video.bit_depth} bits become 8, dithered. {better} keeps them.")
+    elif video.bit_depth > 8 and options.depth is None:
+        notes.append(
+            f"The video has {video.bit_depth} bits, so the pictures have 16: nothing is lost. --depth 8 makes them smaller."
+        )
     if video.interlaced and not options.deinterlace:
         notes.append("The video is interlaced: moving edges show combs. --deinterlace removes them.")
     return notes

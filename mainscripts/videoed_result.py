@@ -2,21 +2,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from core.errors import BadOption, FaceLoomError, MissingInput
-from core.options import REQUIRED, Options, option
+from core.images import to_uint8
+from core.options import REQUIRED, option
 from core.paths import Workspace, find_video
+from core.picture_headers import PictureKind
 from core.progress import Progress
 from core.video.assembly import CONTAINERS, encode_video, plan_sound
 from core.video.commands import EncodingPlan, RawFrames, SoundPlan
 from core.video.probe import Probe, probe_video
 from core.video.properties import ColorTags, VideoProperties, settle_colors, show_rate
-from mainscripts.sequence import PictureSequence, check_against_frames, find_frames_record, open_sequence, read_pictures
-from mainscripts.videoed import FFMPEG_HELP, put_away
+from mainscripts.encoding import (
+    BITRATE_HELP,
+    EncoderChoice,
+    EncodingOptions,
+    choose_encoder,
+    depth_notes,
+    has_bitrate,
+    lost_tags,
+)
+from mainscripts.sequence import (
+    PictureSequence,
+    check_against_frames,
+    find_frames_record,
+    open_masks,
+    open_sequence,
+    read_pictures,
+    with_masks,
+)
+from mainscripts.videoed import put_away
 
 
 def _is_rate_known(options: Any) -> bool:
@@ -31,11 +53,17 @@ def _is_rate_known(options: Any) -> bool:
 
 
 @dataclass(kw_only=True)
-class VideoFromSequenceOptions(Options):
+class VideoFromSequenceOptions(EncodingOptions):
     input_dir: Path = option(REQUIRED, "Folder of images", help="Pictures of one size and kind, one per frame.")
     output_file: Path = option(REQUIRED, "Output file", help="A .mp4, .mov, .avi or .mkv.")
     reference_file: Path | None = option(
         None, "Reference video", ask=False, help="Gives the sound, and what the frames' own record does not say."
+    )
+    alpha_dir: Path | None = option(
+        None,
+        "Folder of masks",
+        ask=False,
+        help="They become the alpha channel, unless the images have one; for prores4444 and lossless .mov, .avi, .mkv.",
     )
     ext: str | None = option(None, "Extension", ask=False, help="Take only images with this extension. Default: all.")
     fps: Fraction | None = option(
@@ -46,26 +74,12 @@ class VideoFromSequenceOptions(Options):
         when=lambda o: not _is_rate_known(o),
         help="Frames per second, also as a fraction. Default: the rate the frames were extracted at.",
     )
-    lossless: bool = option(
-        False,
-        "Lossless",
-        ask=False,
-        help="Every pixel exactly as in the images: x264 RGB in .mp4, PNG in .mov, FFV1 in .avi and .mkv.",
-    )
     bitrate: float | None = option(
-        None,
-        "Bitrate of output file in Mbit/s",
-        low=0.1,
-        when=lambda o: not o.lossless,
-        help="Empty: constant quality (--crf), which is the better choice unless a size is prescribed.",
-    )
-    crf: int = option(
-        16, "Quality", low=0, high=51, ask=False, help="Of x264: 0 best, 16 visually lossless, 23 smaller."
+        None, "Bitrate of output file in Mbit/s", low=0.1, when=has_bitrate, help=BITRATE_HELP
     )
     include_audio: bool = option(False, "Include audio", ask=False, help="The reference's sound goes along.")
     audio_track_id: int = option(0, "Audio track", low=0, ask=False, help="0 is the first audio track.")
     allow_gaps: bool = option(False, "Allow gaps", ask=False, help="Makes a shorter video where frames are missing.")
-    ffmpeg: str | None = option(None, "ffmpeg", ask=False, help=FFMPEG_HELP)
 
 
 def video_from_sequence(workspace: Workspace, options: VideoFromSequenceOptions, progress: Progress) -> VideoProperties:
@@ -80,20 +94,32 @@ def video_from_sequence(workspace: Workspace, options: VideoFromSequenceOptions,
             f"A video is written as {', '.join(CONTAINERS)}. Received: {options.output_file.name}.",
             "Change --output-file.",
         )
+    choice = choose_encoder(options, options.bitrate, extension)
+    if choice.note:
+        progress.say(choice.note)
     sequence = open_sequence(options.input_dir, options.ext, progress)
     if not options.allow_gaps:
         check_against_frames(sequence, options.input_dir)
     kind = sequence.kind
-    if options.lossless and kind.depth == 16 and extension == ".mp4":
-        raise BadOption("A lossless .mp4 holds 8 bits per channel. Received: 16-bit images.", "Use .mov, .avi or .mkv.")
+    pictures, channels = _pictures(options, sequence, choice, progress)
+    depth = kind.depth
+    if options.lossless and depth == 16 and extension == ".mp4":
+        if channels != 1:
+            raise BadOption(
+                "A lossless .mp4 holds 8 bits per channel. Received: 16-bit images.", "Use .mov, .avi or .mkv."
+            )
+        progress.say("A lossless .mp4 holds 8 bits: the 16 bits of the masks become 8. .mov, .avi and .mkv hold all.")
+        pictures, depth = map(to_uint8, pictures), 8
     reference, probe = _open_reference(options, progress)
-    plan, rate = _plan(options, probe.video if probe else None, sequence, extension)
+    plan, rate = _plan(options, probe.video if probe else None, kind, choice)
     sound = _plan_sound(options, reference, probe, extension, progress)
     _warn_of_strangers(options, reference, progress)
-    frames = RawFrames(kind.width, kind.height, kind.channels, kind.depth, rate)
+    frames = RawFrames(kind.width, kind.height, channels, depth, rate)
+    for note in depth_notes(frames, plan):
+        progress.say(note)
     with progress.task(f"Writing {options.output_file.name}", len(sequence.pictures)) as task:
         made = encode_video(
-            read_pictures(sequence),
+            pictures,
             frames,
             len(sequence.pictures),
             plan,
@@ -103,6 +129,9 @@ def video_from_sequence(workspace: Workspace, options: VideoFromSequenceOptions,
             put_away=lambda: put_away(workspace, options.output_file, progress),
             on_frame=task.advance,
         )
+    untold = lost_tags(plan.colors, made) if channels != 1 and (plan.colors.is_hdr or kind.depth == 16) else None
+    if untold:
+        progress.say(untold)
     if (made.width, made.height) != (kind.width, kind.height):
         progress.say(
             f"{kind.width}x{kind.height} became {made.width}x{made.height}: the last column or row is there twice, for "
@@ -123,12 +152,32 @@ def _open_reference(options: VideoFromSequenceOptions, progress: Progress) -> tu
     return path, probe_video(path, options.ffmpeg)
 
 
+def _pictures(
+    options: VideoFromSequenceOptions, sequence: PictureSequence, choice: EncoderChoice, progress: Progress
+) -> tuple[Iterator[np.ndarray], int]:
+    """The pictures as they are encoded, and how many channels they have."""
+    kind = sequence.kind
+    if kind.channels == 4 and not choice.keeps_alpha:
+        progress.say("The images have an alpha channel, which this video cannot hold: it shows the colors alone.")
+    if kind.channels == 4:
+        return read_pictures(sequence, choice.keeps_alpha), 4 if choice.keeps_alpha else 3
+    if options.alpha_dir is None:
+        return read_pictures(sequence), kind.channels
+    if not choice.keeps_alpha or kind.channels == 1:
+        raise BadOption(
+            f"An alpha channel needs color images, and prores4444 or a lossless .mov, .avi or .mkv. Received: "
+            f"--alpha-dir for {options.output_file.name}.",
+            "Leave --alpha-dir out, or add --encoder prores4444.",
+        )
+    masks = open_masks(options.alpha_dir, sequence, progress)
+    return with_masks(read_pictures(sequence), read_pictures(masks)), 4
+
+
 def _plan(
-    options: VideoFromSequenceOptions, video: VideoProperties | None, sequence: PictureSequence, extension: str
+    options: VideoFromSequenceOptions, video: VideoProperties | None, kind: PictureKind, choice: EncoderChoice
 ) -> tuple[EncodingPlan, Fraction]:
     """Rate, colors and pixel aspect: from the frames' record, else the reference, else the rule for untagged video."""
     record, _ = find_frames_record(options.input_dir)
-    kind = sequence.kind
     rate = options.fps or (record.rate if record else video.rate if video else None)
     if rate is None:
         raise BadOption("The frame rate is not known. Received: none.", "Add --fps, e.g. --fps 24000/1001.")
@@ -139,12 +188,13 @@ def _plan(
     else:
         colors, aspect = settle_colors(ColorTags(), kind.width, kind.height), Fraction(1)
     plan = EncodingPlan(
-        extension=extension,
+        extension=options.output_file.suffix.casefold(),
         lossless=options.lossless,
-        crf=options.crf,
+        crf=choice.quality,
         bitrate_megabits=options.bitrate,
         colors=colors,
         sample_aspect=aspect,
+        encoder=choice.encoder,
     )
     return plan, rate
 

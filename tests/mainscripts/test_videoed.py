@@ -20,9 +20,9 @@ from core.errors import (
     ToolFailed,
 )
 from core.files import list_images
-from core.images import read_image, write_image
+from core.images import read_bgra, read_gray, read_image, write_image
 from core.paths import Workspace
-from core.progress import SILENT
+from core.progress import SilentProgress
 from core.renames import undo_newest
 from core.video.probe import probe_video
 from core.video.record import read_record
@@ -35,13 +35,13 @@ from mainscripts.videoed import (
     extract_video,
 )
 from mainscripts.videoed_result import VideoFromSequenceOptions, video_from_sequence
-from tests.core.video.clips import make_clip, packet_hash, raw_frames
+from tests.core.video.clips import ffmpeg, make_clip, packet_hash, raw_frames
 
 TAGGED_709 = "setparams=colorspace=bt709:color_primaries=bt709:color_trc=bt709:range=tv"
 X264 = ("-c:v", "libx264", "-pix_fmt", "yuv420p")
 
 
-class Told:
+class Told(SilentProgress):
     """A progress that remembers what was said."""
 
     def __init__(self) -> None:
@@ -49,8 +49,6 @@ class Told:
 
     def say(self, text: str) -> None:
         self.lines.append(text)
-
-    task = staticmethod(SILENT.task)
 
     @property
     def text(self) -> str:
@@ -236,6 +234,137 @@ def test_the_four_scripts_of_step_8(workspace: Workspace, extension: str, lossle
     assert (gray.shape, int(gray[5, 20, 30]), int(gray[5, 5, 5])) == ((12, 48, 64), 255, 0)
     assert np.array_equal(np.unique(gray), [0, 255])
     assert not probe_video(mask).video.has_audio
+
+
+HDR = "setparams=colorspace=bt2020nc:color_primaries=bt2020:color_trc=smpte2084:range=tv"
+
+
+@pytest.fixture
+def hdr(workspace: Workspace) -> Workspace:
+    """The same with ten bits, BT.2020 and PQ."""
+    words = ("-c:v", "libx264", "-qp", "0", "-pix_fmt", "yuv420p10le")
+    # Without edges and without colors beyond RGB, which no way there and back could keep.
+    filters = f"gblur=sigma=8,hue=s=0.3,{HDR}"
+    make_clip(workspace.root / "data_dst.mp4", rate="30000/1001", frames=4, filters=filters, words=words)
+    return workspace
+
+
+def luma(path: Path) -> np.ndarray:
+    """(frames, H, W) ten-bit codes."""
+    data = ffmpeg("-i", path, "-vf", "extractplanes=y", "-f", "rawvideo", "-pix_fmt", "gray10le", "pipe:1")
+    return np.frombuffer(data, "<u2").reshape(-1, 48, 64).astype(int)
+
+
+@pytest.mark.parametrize(("encoder", "extension"), [("x264", ".mp4"), ("x265", ".mov"), ("prores4444", ".mov")])
+def test_ten_bits_and_hdr_come_back_as_they_were(hdr: Workspace, encoder: str, extension: str) -> None:
+    """Nobody asks for anything: 16-bit frames, a ten-bit result, the tags of the source, the same codes."""
+    told = Told()
+    extract(hdr, told)
+    assert "The video has 10 bits, so the pictures have 16: nothing is lost." in told.text
+    assert "nothing is tone-mapped" in told.text
+    assert read_image(hdr.data_dst / "00001.png").dtype == np.uint16
+    fake_merge(hdr)
+    made_at = result(hdr, extension, told, encoder=encoder, crf=None if encoder == "prores4444" else 1)
+    made = probe_video(made_at).video
+    tags = (made.colors.matrix, made.colors.primaries, made.colors.transfer, made.colors.range)
+    assert tags == ("bt2020nc", "bt2020", "smpte2084", "tv")
+    assert (made.frames, made.rate, made.bit_depth) == (4, Fraction(30000, 1001), 12 if encoder == "prores4444" else 10)
+    off = luma(made_at) - luma(hdr.root / "data_dst.mp4")
+    assert np.abs(off).mean() < 1.5  # of 1023
+    assert abs(off.mean()) < 0.2
+    assert "16 bits become 10" in told.text
+    assert "does not say its colors" not in told.text
+
+
+def test_a_form_that_cannot_hold_depth_or_tags_says_so(hdr: Workspace) -> None:
+    told = Told()
+    extract(hdr)
+    fake_merge(hdr)
+    result(hdr, ".mov", told, lossless=True)
+    assert (
+        "does not say its colors: tell the program that opens it bt2020 primaries and smpte2084 transfer" in told.text
+    )
+    back = np.frombuffer(
+        ffmpeg("-i", hdr.result(".mov"), "-f", "rawvideo", "-pix_fmt", "bgr48le", "pipe:1"), "<u2"
+    ).reshape(4, 48, 64, 3)
+    assert np.array_equal(back[1], read_image(hdr.data_dst / "00002.png"))  # yet every one of 16 bits is there
+    with pytest.raises(BadOption, match="holds 8 bits per channel"):
+        result(hdr, ".mp4", lossless=True)
+    for path in list_images(hdr.data_dst_merged_mask):
+        write_image(path, read_gray(path).astype(np.uint16) * 257)
+    masks: dict[str, Any] = {
+        "input_dir": hdr.data_dst_merged_mask,
+        "output_file": hdr.result_mask(".mp4"),
+        "include_audio": False,
+    }
+    result(hdr, ".mp4", told, lossless=True, **masks)
+    assert "the 16 bits of the masks become 8" in told.text
+    assert set(np.unique(raw_frames(hdr.result_mask(".mp4"), 64, 48, "gray", 1))) == {0, 255}
+
+
+def test_eight_bits_are_a_choice_and_said(hdr: Workspace) -> None:
+    told = Told()
+    extract(hdr, told, depth=8)
+    assert "10 bits become 8, dithered. --depth 16 keeps them." in told.text
+    extract(hdr, told, output_ext="jpg", on_existing="replace")
+    assert "--output-ext png keeps them." in told.text
+    extract(hdr, told, depth=8, on_existing="replace")
+    fake_merge(hdr)
+    result(hdr, ".mp4", told)
+    assert "HDR in 8 bits shows bands" in told.text
+    assert probe_video(hdr.result(".mp4")).video.colors.is_hdr
+
+
+def test_prores_takes_its_alpha_from_the_masks_or_from_the_images(workspace: Workspace) -> None:
+    """The script, after a merge of frames, and after one of faces alone."""
+    extract(workspace)
+    fake_merge(workspace)
+    words: dict[str, Any] = {"encoder": "prores4444", "alpha_dir": workspace.data_dst_merged_mask}
+    made_at = result(workspace, ".mov", **words)
+    for repeat in range(2):
+        made = probe_video(made_at).video
+        assert (made.codec, made.pixel_format, made.frames) == ("prores", "yuva444p12le", 12)
+        assert packet_hash(made_at) == packet_hash(workspace.root / "data_dst.mp4")
+        back = raw_frames(made_at, 64, 48, "bgra", 4)[5]
+        assert np.array_equal(np.unique(back[..., 3]), [0, 255])
+        assert (int(back[20, 30, 3]), int(back[5, 5, 3])) == (255, 0)
+        frame = read_image(list_images(workspace.data_dst)[5]).astype(int)
+        assert np.abs(back[..., :3] - frame).mean() < 3  # where the alpha is 0, too
+        if repeat == 0:
+            for path in list_images(workspace.data_dst_merged):
+                mask = read_gray(workspace.data_dst_merged_mask / path.name)
+                write_image(path, np.dstack([read_image(path), mask]))
+            made_at = result(workspace, ".mov", **words)
+    told = Told()
+    result(workspace, ".mp4", told)
+    assert "alpha channel, which this video cannot hold: it shows the colors alone" in told.text
+    result(workspace, ".mov", lossless=True)
+    lossless = raw_frames(workspace.result(".mov"), 64, 48, "bgra", 4)[5]
+    assert np.array_equal(lossless, read_bgra(list_images(workspace.data_dst_merged)[5]))
+
+
+def test_masks_that_do_not_fit_are_refused(workspace: Workspace) -> None:
+    extract(workspace)
+    fake_merge(workspace)
+    words: dict[str, Any] = {"encoder": "prores4444", "alpha_dir": workspace.data_dst_merged_mask}
+    with pytest.raises(BadOption, match=r"needs color images, and prores4444 or a lossless"):
+        result(workspace, ".mp4", alpha_dir=workspace.data_dst_merged_mask)
+    masks = list_images(workspace.data_dst_merged_mask)
+    masks[3].unlink()
+    with pytest.raises(BadOption, match=r"same names. Received: 1 without their like, e.g. 00004"):
+        result(workspace, ".mov", **words)
+    for path in masks[:3] + masks[4:]:
+        write_image(path, np.zeros((40, 64), np.uint8))
+    write_image(masks[3], np.zeros((40, 64), np.uint8))
+    with pytest.raises(BadOption, match=r"as large and deep as the images. Received: 64x40 gray, 8 bit for 64x48"):
+        result(workspace, ".mov", **words)
+
+
+def test_a_folder_of_exr_files_is_said_to_be_for_other_programs(workspace: Workspace) -> None:
+    workspace.data_dst_merged.mkdir(parents=True)
+    (workspace.data_dst_merged / "00001.exr").write_bytes(b"v/1\x01")
+    with pytest.raises(MissingInput, match=r"\.exr files, which are for compositing programs.*--out png16"):
+        result(workspace, ".mp4")
 
 
 def test_missing_frames_are_named_before_anything_runs(workspace: Workspace) -> None:
