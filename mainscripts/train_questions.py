@@ -69,8 +69,8 @@ def settle_further(options: TrainOptions, talk: Talk) -> TrainOptions:
     Raises:
         BadOption: a name or value that does not exist, or a setting that cannot be changed any more.
     """
-    if options.status:
-        return options
+    if options.status:  # of the named model, else of the one in training: the newest is a default of `train` alone
+        return options if "model_name" in talk.own else dataclasses.replace(options, model_name=None)
     check_flags(options)
     below = {name: value for name, value in talk.given.items() if name in talk.from_file}
     above = {name: value for name, value in talk.given.items() if name not in talk.from_file}

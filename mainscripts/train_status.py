@@ -87,7 +87,8 @@ class TrainingStatus:
 
 
 def show_status(workspace: Workspace, options: TrainOptions, progress: Progress) -> TrainingStatus:
-    """Says where the chosen, else the newest model of the class stands; with `json` as one object.
+    """Says where a model of the class stands: the chosen one, else one that is being trained, else the newest; with
+    `json` as one object.
 
     Raises:
         MissingInput: there is no such model.
@@ -103,14 +104,10 @@ def show_status(workspace: Workspace, options: TrainOptions, progress: Progress)
 def look_at_training(workspace: Workspace, options: TrainOptions) -> TrainingStatus:
     """Reads the figures. Raises MissingInput when there is no such model."""
     models, name = options.models_folder(workspace), options.force_model_name or options.model_name
-    report: dict[str, Any] = {}
-    if name is not None:
-        report = _report(model_folder(models, name, options.model))
-    if report:  # perhaps one that was never saved yet
-        folder = model_folder(models, str(name), options.model)
-    else:
+    folder = _in_training(models, options.model) if name is None else model_folder(models, name, options.model)
+    if folder is None or not (_report(folder) or _starting(folder, {})):  # one in training may never have been saved
         folder = find_model(models, options.model, name).folder
-        report = _report(folder)
+    report = _report(folder)
     store, state = CheckpointStore(folder), saved_state(folder)
     starting = _starting(folder, report)
     if starting is not None:  # the figures are those of an earlier session
@@ -169,6 +166,14 @@ def _report(folder: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}
+
+
+def _in_training(models: Path, class_name: str) -> Path | None:
+    """The model that a process trains now, saved or not; of several the one whose training began last."""
+    folders = [folder for folder in models.glob(f"*_{class_name}") if (folder / LOCK_NAME).exists()]
+    reports = {folder: _report(folder) for folder in folders}
+    trained = [f for f in folders if _starting(f, reports[f]) is not None or _is_running(reports[f])]
+    return max(trained, key=lambda folder: (folder / LOCK_NAME).stat().st_mtime, default=None)
 
 
 def _starting(folder: Path, report: Mapping[str, Any]) -> int | None:

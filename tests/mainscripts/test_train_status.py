@@ -17,11 +17,12 @@ from core.errors import MissingInput
 from core.paths import Workspace
 from core.progress import SILENT
 from mainscripts.cli import main
+from mainscripts.train_questions import settle_further
 from mainscripts.train_status import in_words, look_at_training, loss_trend, show_status
 from models.backups import Backups
 from models.history import LossHistory
 from models.model_lock import lock_model
-from tests.mainscripts.trained import save_model, train_options
+from tests.mainscripts.trained import save_model, talk, train_options
 from tests.models.fake_model import Said
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -47,7 +48,8 @@ def write_report(folder: Path, **figures: Any) -> None:
 
 
 def look(models: Path, **given: Any) -> Any:
-    return look_at_training(Workspace(models.parent), train_options(models, **given))
+    options = settle_further(train_options(models, status=True, **given), talk(models.parent, own=given))
+    return look_at_training(Workspace(models.parent), options)
 
 
 def test_while_it_runs(odd_folder: Path) -> None:
@@ -120,6 +122,25 @@ def test_a_training_that_was_never_saved_is_found_by_name(tmp_path: Path) -> Non
         look(tmp_path / "model")
 
 
+def test_what_is_trained_now_comes_before_what_was_saved_last(tmp_path: Path) -> None:
+    save_model(tmp_path / "model", "idle", 3)
+    assert look(tmp_path / "model").name == "idle"
+    with lock_model(tmp_path / "model" / "young_Quick96"):  # builds its networks for the first time
+        status = look(tmp_path / "model")
+        assert (status.name, status.running, status.iteration) == ("young", True, 0)
+        assert look(tmp_path / "model", model_name="young").running
+        assert look(tmp_path / "model", model_name="idle").name == "idle"
+        write_report(tmp_path / "model" / "young_Quick96", iteration=7, at=_soon())
+        assert look(tmp_path / "model").iteration == 7
+    write_report(tmp_path / "model" / "young_Quick96", stopped_by="asked to stop", at=_soon())
+    assert look(tmp_path / "model").name == "idle"
+
+
+def _soon() -> str:
+    """After any lock that is taken in this second."""
+    return (datetime.now() + timedelta(seconds=2)).astimezone().isoformat()
+
+
 def test_the_trend_compares_equal_stretches() -> None:
     falling = np.concatenate([np.full(1500, 4.0), np.full(1000, 2.0), np.full(1000, 1.0)])[:, None]
     assert loss_trend(LossHistory(["src_loss"], falling)) == ({"src_loss": -0.5}, 1000)
@@ -158,7 +179,5 @@ def test_while_it_starts_the_figures_of_the_session_before_are_not_its_own(tmp_p
         assert (status.running, status.process, status.iteration, status.stopped_by) == (True, os.getpid(), 3, "")
         assert status.seconds_per_iteration is None
         assert f"starting (process {os.getpid()})" in in_words(status)
-    write_report(
-        folder, stopped_by="asked to stop", at=(datetime.now() + timedelta(seconds=2)).astimezone().isoformat()
-    )
+    write_report(folder, stopped_by="asked to stop", at=_soon())
     assert not look(tmp_path / "model").running, "the same process lives on after its training"
