@@ -1,11 +1,12 @@
-"""Charts of `util --report` as inline SVG: no script, colors from the page's style, so that they are light or dark.
+"""Charts of the reports as inline SVG: no script, colors from the page's style, so that they are light or dark.
 
-Classes used: `one` and `two` (the two facesets), `good`, `few`, `none` (how well a direction is covered), `axis`.
+Classes used: `one` and `two` (the two facesets), `good`, `few`, `none` (how well a direction is covered), `axis`;
+over time `trace` and `other` (lines), `point`, `limit`, `over` (frames beyond the limit).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
 
@@ -21,6 +22,7 @@ _STEP = 10
 _ENOUGH = 5
 _STRIP = 48
 _STRONG = 0.6
+_HEIGHT_OF_TIME, _LEFT_OF_TIME = 150, 56
 
 
 @dataclass(frozen=True)
@@ -155,6 +157,100 @@ def color_strip(series: Sequence[tuple[str, NDArray[np.uint8]]]) -> str:
             place = f'x="{left + k * width:.2f}" y="{n * (row + 6)}" width="{width + 0.3:.2f}" height="{row}"'
             parts.append(f'<rect {place} shape-rendering="crispEdges" fill="#{red:02x}{green:02x}{blue:02x}"/>')
     return _svg(_WIDTH, len(series) * (row + 6), parts, "Colors of the faces, from dark to bright")
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """Values over the frames of a film.
+
+    Attributes:
+        values: (N,), NaN where there is none.
+        names: of the frames.
+        limit: a value above it stands out.
+        unit: behind every number.
+        beside: (N,) to compare with, a thin line; None: nothing.
+        cuts: frames at which a scene begins, but for the first.
+        width: of the chart in pixels.
+    """
+
+    values: NDArray
+    names: Sequence[str]
+    limit: float
+    unit: str
+    beside: NDArray | None = None
+    cuts: Sequence[int] = ()
+    width: int = 960
+
+    @property
+    def frames_per_point(self) -> int:
+        """How many frames share a point of the line, which shows the largest value among them."""
+        return max(1, -(-len(self.values) // (self.width - _LEFT_OF_TIME - _RIGHT)))
+
+
+def timeline(chart: Timeline) -> str:
+    """Values frame by frame, with the limit as a broken line and a dot on each frame beyond it."""
+    together, count = chart.frames_per_point, len(chart.values)
+    base, wide = _HEIGHT_OF_TIME - 22, chart.width - _LEFT_OF_TIME - _RIGHT
+    known = chart.values[np.isfinite(chart.values)]
+    top = max(1.5 * chart.limit, min(float(known.max(initial=0.0)) * 1.05, 6 * chart.limit))
+
+    def x(frame: float) -> float:
+        return _LEFT_OF_TIME + wide * (frame + 0.5) / count
+
+    def y(value: float) -> float:
+        return base - (base - _TOP) * min(value, top) / top
+
+    parts = []
+    for cut in chart.cuts:
+        at = f"{x(cut - 0.5):.1f}"
+        parts.append(f'<line class="axis" x1="{at}" y1="{_TOP}" x2="{at}" y2="{base}"/>')
+    for kind, values in (("other", chart.beside), ("trace", chart.values)):
+        if values is not None:
+            parts += _lines(_largest(values, together), kind, lambda n: x((n + 0.5) * together - 0.5), y)
+    parts.append(f'<line class="axis" x1="{_LEFT_OF_TIME}" y1="{base}" x2="{chart.width - _RIGHT}" y2="{base}"/>')
+    level = y(chart.limit)
+    parts.append(
+        f'<line class="limit" x1="{_LEFT_OF_TIME}" y1="{level:.1f}" x2="{chart.width - _RIGHT}" y2="{level:.1f}"/>'
+    )
+    for value in (0.0, chart.limit, top):
+        text = f"{value:.2g}{escape(chart.unit) if value == top else ''}"
+        parts.append(f'<text x="{_LEFT_OF_TIME - 6}" y="{y(value) + 4:.0f}" text-anchor="end">{text}</text>')
+    for frame in np.flatnonzero(np.nan_to_num(chart.values) > chart.limit).tolist():
+        value = float(chart.values[frame])
+        note = escape(f"{chart.names[frame]}: {value:.2f}{chart.unit}")
+        parts.append(
+            f'<circle class="over" cx="{x(frame):.1f}" cy="{y(value):.1f}" r="3"><title>{note}</title></circle>'
+        )
+    for frame, anchor in ((0, "start"), (count - 1, "end"))[: min(count, 2)]:
+        parts.append(
+            f'<text x="{x(frame):.0f}" y="{_HEIGHT_OF_TIME - 6}" text-anchor="{anchor}">'
+            f"{escape(chart.names[frame])}</text>"
+        )
+    return _svg(chart.width, _HEIGHT_OF_TIME, parts, f"From {chart.names[0]} to {chart.names[-1]}")
+
+
+def _largest(values: NDArray, together: int) -> NDArray:
+    """The largest of each so many values that follow each other; NaN where none is known."""
+    if together == 1:
+        return values
+    padded = np.concatenate([values, np.full(-len(values) % together, np.nan)]).reshape(-1, together)
+    largest = np.where(np.isfinite(padded), padded, -np.inf).max(axis=1)
+    return np.where(np.isfinite(largest), largest, np.nan)
+
+
+def _lines(values: NDArray, kind: str, x: Callable[[float], float], y: Callable[[float], float]) -> list[str]:
+    """A line through the known values, broken where one is not; a value alone becomes a point."""
+    known = np.isfinite(values)
+    runs = np.split(np.flatnonzero(known), np.flatnonzero(np.diff(np.flatnonzero(known)) > 1) + 1)
+    parts = []
+    for run in runs:
+        corners = [f"{x(n):.1f},{y(float(values[n])):.1f}" for n in run.tolist()]
+        if len(corners) > 1:
+            parts.append(f'<polyline class="{kind}" points="{" ".join(corners)}"/>')
+        elif corners and kind == "trace":
+            across, down = corners[0].split(",")
+            parts.append(f'<circle class="point" cx="{across}" cy="{down}" r="1.5"/>')
+    return parts
 
 
 def _svg(width: float, height: float, parts: Sequence[str], words: str) -> str:

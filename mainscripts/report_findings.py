@@ -248,5 +248,5 @@ def say_runs(names: Sequence[str], most: int = 12) -> str:
         else:
             runs.append([name])
     words = [run[0] if len(run) == 1 else f"{run[0]} to {run[-1]} ({len(run)})" for run in runs[:most]]
-    more = f" and {len(runs) - most} more runs" if len(runs) > most else ""
+    more = f" and {len(runs) - most} more run{'s' * (len(runs) - most > 1)}" if len(runs) > most else ""
     return ", ".join(words) + more

@@ -1,4 +1,4 @@
-"""The page of `util --report`: one file that works offline, light or dark, on paper too. It runs nothing.
+"""The page of a report: one file that works offline, light or dark, on paper too. It runs nothing.
 
 What it shows is a `Report`, which says the same as JSON (`as_json`).
 """
@@ -38,16 +38,28 @@ class Picture:
 
 @dataclass(frozen=True)
 class Gallery:
-    """Pictures under one title; total: how many there are, of which some are shown."""
+    """Pictures under one title; total: how many there are, of which some are shown. wide: strips, not squares."""
 
     title: str
     pictures: tuple[Picture, ...]
     total: int
+    wide: bool = False
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of texts under their headings; cells that begin with a digit stand to the right. level: of a row, one of
+    `LEVELS`."""
+
+    title: str
+    heads: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    levels: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Section:
-    """One question about the faceset. facts: the same for programs; figures: caption and SVG;
+    """One question about what is judged. facts: the same for programs; figures: caption and SVG;
     details: title and text, folded."""
 
     key: str
@@ -57,11 +69,19 @@ class Section:
     figures: tuple[tuple[str, str], ...] = ()
     galleries: tuple[Gallery, ...] = ()
     details: tuple[tuple[str, str], ...] = ()
+    tables: tuple[Table, ...] = ()
 
 
 @dataclass(frozen=True)
 class Report:
-    """Everything the page shows. counts: label and number, for the tiles at the top."""
+    """Everything the page shows.
+
+    Attributes:
+        counts: label and number, for the tiles at the top.
+        headline: one sentence what to do, above everything.
+        in_order: what is said where nothing is to be done.
+        schema: the first word of the JSON.
+    """
 
     title: str
     folder: str
@@ -69,6 +89,9 @@ class Report:
     made: str
     counts: tuple[tuple[str, str], ...]
     sections: tuple[Section, ...] = field(default_factory=tuple)
+    headline: str = ""
+    in_order: str = "Nothing: this faceset is in order."
+    schema: str = SCHEMA
 
     @property
     def findings(self) -> list[tuple[Section, Finding]]:
@@ -79,7 +102,8 @@ class Report:
     def as_json(self) -> dict[str, Any]:
         """The report for programs: every fact and sentence, no pictures."""
         return {
-            "schema": SCHEMA,
+            "schema": self.schema,
+            **({"headline": self.headline.replace("`", "")} if self.headline else {}),
             "folder": self.folder,
             "against": self.against or None,
             "made": self.made,
@@ -99,7 +123,8 @@ def render(report: Report) -> str:
         f"<div class=tile><b>{escape(number)}</b><span>{escape(label)}</span></div>" for label, number in report.counts
     )
     against = f"<br>held against <code>{escape(report.against)}</code>" if report.against else ""
-    todo = _findings(open_findings, links=True) if open_findings else "<p>Nothing: this faceset is in order.</p>"
+    todo = _findings(open_findings, links=True) if open_findings else f"<p>{escape(report.in_order)}</p>"
+    headline = f"<p class=headline>{_marked(report.headline)}</p>" if report.headline else ""
     done = f"<details><summary>{len(fine)} things are fine</summary>{_findings(fine, links=True)}</details>"
     return (
         "<!doctype html><html lang=en><head><meta charset=utf-8>"
@@ -108,7 +133,7 @@ def render(report: Report) -> str:
         '<meta name=viewport content="width=device-width,initial-scale=1"><meta name=color-scheme content="light dark">'
         f"{GENERATOR}<title>{escape(report.title)}</title><style>{_STYLE}</style></head><body><main>"
         f"<header><h1>{escape(report.title)}</h1><p class=where><code>{escape(report.folder)}</code>{against}<br>"
-        f"{escape(report.made)}</p></header><div class=tiles>{tiles}</div>"
+        f"{escape(report.made)}</p>{headline}</header><div class=tiles>{tiles}</div>"
         f"<section id=todo><h2>What to do</h2>{todo}{done if fine else ''}</section>"
         + "".join(_section(section) for section in report.sections)
         + "</main></body></html>\n"
@@ -120,6 +145,7 @@ def _section(section: Section) -> str:
         f"<figure>{svg}<figcaption>{_marked(caption)}</figcaption></figure>" for caption, svg in section.figures
     )
     galleries = "".join(_gallery(gallery) for gallery in section.galleries)
+    tables = "".join(_table(table) for table in section.tables)
     details = "".join(
         f"<details><summary>{escape(title)}</summary><p class=long>{escape(text)}</p></details>"
         for title, text in section.details
@@ -127,7 +153,7 @@ def _section(section: Section) -> str:
     findings = _findings([(section, finding) for finding in section.findings], links=False)
     return (
         f'<section id="{section.key}"><h2>{escape(section.title)}</h2>{findings}'
-        f"<div class=figures>{figures}</div>{galleries}{details}</section>"
+        f"<div class=figures>{figures}</div>{tables}{galleries}{details}</section>"
     )
 
 
@@ -149,7 +175,24 @@ def _gallery(gallery: Gallery) -> str:
     shown = len(gallery.pictures)
     count = f"{gallery.total:,}" if shown == gallery.total else f"{shown} of {gallery.total:,}"
     cards = "".join(_card(picture) for picture in gallery.pictures)
-    return f"<h3>{escape(gallery.title)} <small>{count}</small></h3><div class=gallery>{cards}</div>"
+    kind = '"gallery wide"' if gallery.wide else "gallery"
+    return f"<h3>{escape(gallery.title)} <small>{count}</small></h3><div class={kind}>{cards}</div>"
+
+
+def _table(table: Table) -> str:
+    first = table.rows[0] if table.rows else ("",) * len(table.heads)
+    heads = "".join(_cell(head, cell, "th") for head, cell in zip(table.heads, first, strict=True))
+    levels = table.levels or ("",) * len(table.rows)
+    rows = "".join(
+        f'<tr class="{level}">{"".join(_cell(cell, cell) for cell in row)}</tr>'
+        for row, level in zip(table.rows, levels, strict=True)
+    )
+    title = f"<h3>{escape(table.title)}</h3>" if table.title else ""
+    return f"{title}<div class=rows><table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div>"
+
+
+def _cell(text: str, like: str, tag: str = "td") -> str:
+    return f"<{tag}{' class=number' if like[:1].isdigit() else ''}>{escape(text)}</{tag}>"
 
 
 def _card(picture: Picture) -> str:
@@ -181,6 +224,11 @@ h2{font-size:20px;margin:0 0 12px}h3{font-size:15px;margin:22px 0 8px}small{colo
 code{font:.88em/1.4 ui-monospace,Consolas,"DejaVu Sans Mono",monospace;background:var(--code);padding:1px 5px;
 border-radius:4px;overflow-wrap:anywhere}
 section{background:var(--card);border:1px solid var(--line);border-radius:12px;padding:22px 24px;margin-top:18px}
+.headline{font-size:19px;line-height:1.4;margin:18px 0 0;border-left:4px solid var(--one);padding-left:14px}
+.rows{overflow-x:auto}table{border-collapse:collapse;font-size:14px;font-variant-numeric:tabular-nums;width:100%}
+th{text-align:left;color:var(--soft);font-weight:500;vertical-align:bottom}
+th,td{padding:5px 14px 5px 0;border-bottom:1px solid var(--line)}
+.number{text-align:right!important}tr.act td:last-child{color:var(--none)}tr.look td:last-child{color:var(--two)}
 .tiles{display:flex;flex-wrap:wrap;gap:12px;margin-top:22px}
 .tile{background:var(--card);border:1px solid var(--line);border-radius:12px;padding:12px 18px;min-width:128px}
 .tile b{display:block;font-size:25px;line-height:1.2;font-variant-numeric:tabular-nums}
@@ -200,7 +248,10 @@ svg .one{fill:var(--one)}svg .two{fill:none;stroke:var(--two);stroke-width:2}svg
 svg .good{fill:var(--good)}svg .few{fill:var(--few)}svg .none{fill:var(--none)}svg .empty{fill:var(--code)}
 svg .spare{fill:none;stroke:var(--one);stroke-opacity:.55}
 svg .in{fill:var(--text);text-anchor:middle;font-weight:600;font-size:10px}svg .strong{fill:var(--card)}
+svg .trace{fill:none;stroke:var(--one);stroke-width:1.5}svg .other{fill:none;stroke:var(--soft);stroke-opacity:.55}
+svg .point{fill:var(--one)}svg .limit{stroke:var(--few);stroke-dasharray:5 4}svg .over{fill:var(--none)}
 .gallery{display:grid;grid-template-columns:repeat(auto-fill,minmax(118px,1fr));gap:12px}
+.wide{grid-template-columns:repeat(auto-fill,minmax(300px,1fr))}.wide img,.wide .gone{aspect-ratio:3!important}
 .card{margin:0}.card img,.gone{width:100%;aspect-ratio:1;object-fit:cover;border-radius:8px;display:block}
 .gone{background:var(--code);color:var(--soft);display:grid;place-items:center;font-size:12px}
 .card b{display:block;font-weight:500;color:var(--text);overflow-wrap:anywhere;margin-top:3px}

@@ -3,7 +3,7 @@
     report_faces.py      what is looked at: faces, their measured columns, their frames
     report_findings.py   the judgments, as numbers
     report_sections.py   the same in words and pictures; report_looks.py and report_words.py with it
-    report_charts.py     charts, report_page.py the page
+    report_charts.py     charts, report_page.py the page, report_files.py its place
 
 The page is one file: no script, nothing from elsewhere. It stands beside the folder of faces (<folder>_report.html and
 .json) unless another place is named, and takes the place of an earlier report, but of no other file.
@@ -11,22 +11,18 @@ The page is one file: no script, nothing from elsewhere. It stands beside the fo
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from core.errors import BadOption, MissingInput
-from core.files import atomic_write_text
-from core.paths import Workspace, sibling
+from core.errors import MissingInput
+from core.paths import Workspace
 from core.progress import Progress
 from mainscripts.report_faces import Faces, Judged, gather_faces, gather_frames
-from mainscripts.report_page import GENERATOR, SCHEMA, Report, render
+from mainscripts.report_files import ReportPlaces
+from mainscripts.report_page import SCHEMA, Report
 from mainscripts.report_sections import all_sections
 from samplelib.face_features import SHARPNESS, THUMBNAIL
-
-_HEAD = 4096
-_SUFFIX = "report"
 
 
 @dataclass(frozen=True)
@@ -53,9 +49,7 @@ def write_report(
         MissingInput: there are no faces in `folder`, or in the folder that was named to hold it against.
         BadOption: the place of the page holds another file, or it is no .html file.
     """
-    page = output or sibling(folder.absolute(), _SUFFIX).with_suffix(".html")
-    data = page.with_suffix(".json")
-    _check_places(page, data)
+    places = ReportPlaces.beside(folder, SCHEMA, output)
     label, other_folder = _sides(workspace, folder, against)
     own = gather_faces(folder, (SHARPNESS, THUMBNAIL), progress)
     if not len(own):
@@ -78,29 +72,12 @@ def write_report(
         counts=_counts(judged),
         sections=all_sections(judged, progress),
     )
-    atomic_write_text(page, render(report))
-    atomic_write_text(data, json.dumps(report.as_json(), ensure_ascii=False, allow_nan=False, indent=1) + "\n")
+    places.write(report)
     for _, finding in report.findings:
         if finding.level == "act":
             progress.say(f"- {finding.sentence}")
-    progress.say(f"The report is {page}, and for programs {data}.")
-    return ReportFiles(report, page, data, len(own))
-
-
-def _check_places(page: Path, data: Path) -> None:
-    """Refuses to overwrite what is not an earlier report."""
-    if page.suffix.casefold() not in (".html", ".htm"):
-        raise BadOption(f"A report is an .html file. Received: {page}.")
-    for path, mark in ((page, GENERATOR), (data, SCHEMA)):
-        if path.is_dir():
-            raise BadOption(f"The report cannot take the place of a folder. Received: {path}.")
-        if path.is_file():
-            with open(path, encoding="utf-8", errors="replace") as stream:
-                if mark not in stream.read(_HEAD):
-                    raise BadOption(
-                        f"There is a file that is no report of this command. Received: {path}.",
-                        "Move it away, or name another place with --output.",
-                    )
+    progress.say(f"The report is {places.page}, and for programs {places.data}.")
+    return ReportFiles(report, places.page, places.data, len(own))
 
 
 def _sides(workspace: Workspace, folder: Path, against: Path | None) -> tuple[str, Path | None]:

@@ -7,7 +7,7 @@ import xml.etree.ElementTree as ElementTree
 
 import numpy as np
 
-from mainscripts.report_charts import Series, color_strip, histogram, pose_map
+from mainscripts.report_charts import Series, Timeline, color_strip, histogram, pose_map, timeline
 
 
 def titles(svg: str) -> list[str]:
@@ -52,3 +52,29 @@ def test_a_strip_runs_over_all_colors() -> None:
     fills = [rect.get("fill") for rect in ElementTree.fromstring(color_strip([("a & b", colors)])).iter("rect")]
     assert (fills[0], fills[-1]) == ("#000000", "#fa6432")
     assert fills == sorted(fills, key=str)
+
+
+def test_a_timeline_marks_each_frame_above_the_limit_and_breaks_where_nothing_is_known() -> None:
+    values = np.array([1.0, 2, np.nan, 9, 1, np.nan, 1])
+    names = [f'{n}<">.png' for n in range(7)]
+    chart = Timeline(values, names, 5.0, " Lab", values / 2, (3,))
+    svg = timeline(chart)
+    assert titles(svg)[0].startswith('3<">.png: 9.00')
+    lines = re.findall(r'<polyline class="trace" points="([^"]+)"', svg)
+    assert [len(line.split()) for line in lines] == [2, 2]
+    assert svg.count('class="point"') == 1
+    assert svg.count('class="over"') == 1
+    assert svg.count("<line") == 3  # a cut, the base, the limit
+
+
+def test_a_long_timeline_keeps_its_peaks() -> None:
+    values = np.zeros(10_000)
+    values[7777] = 8.0
+    chart = Timeline(values, [str(n) for n in range(10_000)], 5.0, "")
+    assert chart.frames_per_point == 12
+    svg = timeline(chart)
+    assert titles(svg)[-1] == "7777: 8.00"
+    (line,) = re.findall(r'<polyline class="trace" points="([^"]+)"', svg)
+    heights = [float(corner.split(",")[1]) for corner in line.split()]
+    assert len(heights) == 834
+    assert np.argmin(heights) == 7777 // 12
