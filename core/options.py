@@ -286,58 +286,15 @@ def show_value(spec: OptionSpec, value: Any) -> str:
 
 
 class Asker(Protocol):
-    """Whoever answers questions."""
+    """Whoever answers questions: a terminal (core/asking.py), a page, a test."""
 
     def ask(self, spec: OptionSpec, default: Any) -> Any:
         """The answer to one question, checked. `default` is what an empty line means (REQUIRED: nothing)."""
         ...
 
 
-class TerminalAsker:
-    """Asks in the terminal, in DFL's form: `[512] Image size ( 256-2048 ?:help ) : ` (spec steps-and-cli 4.1)."""
-
-    def __init__(self, read_line: Callable[[str], str], say: Callable[[str], None]) -> None:
-        self._read_line = read_line
-        self._say = say
-
-    def ask(self, spec: OptionSpec, default: Any) -> Any:
-        inside = [spec.range_text] if spec.range_text else []
-        if spec.optional and spec.is_number and spec.default is None and default is not None:
-            inside.append("none")  # an empty line means the number that is offered
-        if spec.help:
-            inside.append("?:help")
-        shown = "" if default is REQUIRED or default is None else f"[{show_value(spec, default)}] "
-        prompt = shown + spec.label + (f" ( {' '.join(inside)} )" if inside else "") + " : "
-        for number, (value, remark) in enumerate(spec.rows):
-            self._say(f"[{number}] : {value} - {remark}")
-        while True:
-            try:
-                text = self._read_line(prompt).strip()
-            except EOFError:
-                text = ""
-                if default is REQUIRED:
-                    raise _missing(spec) from None
-            if text == "?" and spec.help:
-                self._say(spec.help)
-            elif text == "" and default is not REQUIRED:
-                self._say(show_value(spec, default))
-                return default
-            elif spec.rows and text.isascii() and text.isdigit():
-                if int(text) < len(spec.rows):
-                    return parse_value(spec, spec.rows[int(text)][0])
-                self._say(f"The numbers here are 0-{len(spec.rows) - 1}. Received: {text}.")
-            else:
-                try:
-                    value = parse_value(spec, text)
-                except BadOption as problem:
-                    self._say(problem.what)
-                    continue
-                if spec.rule is not None and (taken := show_value(spec, value)) != text:
-                    self._say(taken)
-                return value
-
-
-def _missing(spec: OptionSpec) -> BadOption:
+def missing(spec: OptionSpec) -> BadOption:
+    """What is raised for a value that is needed and was not given."""
     return BadOption(f"{spec.label} is needed and was not given.", f"Add --{spec.flag}.")
 
 
@@ -406,7 +363,7 @@ def _settle(
         default = default(settled)
     if spec.when is not None and not spec.when(settled):
         if default is REQUIRED:
-            raise _missing(spec)
+            raise missing(spec)
         return default
     if spec.ask and spec.name in remembered:
         with contextlib.suppress(BadOption):  # an answer another version of the program remembered is no answer
@@ -415,7 +372,7 @@ def _settle(
         rows = tuple(spec.menu(settled)) if spec.menu is not None else ()
         return asker.ask(dataclasses.replace(spec, rows=rows), default)
     if default is REQUIRED:
-        raise _missing(spec)
+        raise missing(spec)
     return default
 
 

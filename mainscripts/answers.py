@@ -19,9 +19,10 @@ from pathlib import Path
 from typing import Any
 
 from core import console
+from core.asking import TerminalAsker
 from core.errors import BrokenFile, MissingInput
 from core.files import atomic_write_text
-from core.options import Asker, Options, OptionSpec, TerminalAsker, flag_words, resolve, show_value, specs, to_plain
+from core.options import Asker, Options, OptionSpec, flag_words, resolve, show_value, specs, to_plain
 from core.paths import Workspace, repository_root
 from mainscripts.commands import COMMANDS, Call
 

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from core.asking import TerminalAsker
 from core.errors import BadOption
 from core.options import (
     REQUIRED,
     Options,
     OptionSpec,
-    TerminalAsker,
     flag_words,
     option,
     parse_value,
@@ -92,48 +92,10 @@ def test_required_and_unknown_names() -> None:
         Sandwich.of(bread="/x", cheese=1)
 
 
-def test_asking_shows_the_form_and_asks_again_after_nonsense() -> None:
-    prompts: list[str] = []
-    said: list[str] = []
-    answers = iter(["?", "lots", "1024", "", "y", "0.75", ""])
-
-    def read_line(prompt: str) -> str:
-        prompts.append(prompt)
-        return next(answers)
-
-    made = resolve(Sandwich, {"bread": "/x"}, asker=TerminalAsker(read_line, said.append))
-    assert prompts[0] == "[512] Size ( 256-2048/auto ?:help ) : "
-    assert prompts[3] == "[whole_face] Kind ( f/wf ) : "
-    assert said[0] == "How large."
-    assert "Received: lots." in said[1]
-    assert (made.size, made.kind, made.toasted, made.degree, made.rate) == (1024, "whole_face", True, 0.75, None)
-
-
 def test_an_option_that_does_not_apply_is_not_asked() -> None:
     answers = iter(["512", "f", "n", "25"])
     made = resolve(Sandwich, {"bread": "/x"}, asker=TerminalAsker(lambda _: next(answers), lambda _: None))
     assert (made.degree, made.rate) == (0.5, 25)
-
-
-def test_a_remembered_number_can_be_taken_back() -> None:
-    """An empty line means the number that is offered, so there is a word for no number."""
-    prompts, rest = [], iter(["512", "f", "n", "none"])
-
-    def read_line(prompt: str) -> str:
-        prompts.append(prompt)
-        return next(rest)
-
-    asker = TerminalAsker(read_line, lambda _: None)
-    made = resolve(Sandwich, {"bread": "/x"}, remembered={"rate": "25"}, asker=asker)
-    assert prompts[-1] == "[25] Rate ( none ) : "
-    assert made.rate is None
-
-
-def test_end_of_input_takes_the_default() -> None:
-    def nobody(_: str) -> str:
-        raise EOFError
-
-    assert resolve(Sandwich, {"bread": "/x"}, asker=TerminalAsker(nobody, lambda _: None)).size == 512
 
 
 def test_the_words_of_options_give_the_same_options() -> None:
@@ -149,27 +111,6 @@ def test_the_words_of_options_give_the_same_options() -> None:
     assert Sandwich.of(**given) == made
     assert to_plain(made)["rate"] == "24000/1001"
     assert "--no-toasted" in flag_words(Sandwich.of(bread="/x"))
-
-
-def test_a_menu_is_shown_and_answered_by_number_or_by_word() -> None:
-    @dataclass(kw_only=True)
-    class Meal(Options):
-        side: str = option("rice", "Side")
-        drink: str = option("tea", "Drink", menu=lambda settled: [("tea", f"with {settled.side}"), ("water", "cold")])
-
-    def answered(*answers: str) -> tuple[str, list[str]]:
-        rest = iter(answers)
-        said: list[str] = []
-        return resolve(Meal, {}, asker=TerminalAsker(lambda _: next(rest), said.append)).drink, said
-
-    drink, said = answered("bread", "1")
-    assert drink == "water"
-    assert said == ["[0] : tea - with bread", "[1] : water - cold"]
-    assert answered("", "")[0] == "tea"
-    assert answered("", "juice")[0] == "juice"
-    drink, said = answered("", "7", "0")
-    assert drink == "tea"
-    assert said[-1] == "The numbers here are 0-1. Received: 7."
 
 
 @dataclass(kw_only=True)

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from core import console
-from core.options import Options, TerminalAsker, option
+from core.asking import TerminalAsker
+from core.options import Options, option
 from core.paths import Workspace
 from mainscripts.answers import Talk
 from mainscripts.train_options import TrainOptions

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
+from core.asking import TerminalAsker
 from core.cards import Card
 from core.errors import BadOption
-from core.options import TerminalAsker, resolve, specs
+from core.options import resolve, specs
 from models import saehd_options
 from models.saehd_options import SAEHDOptions
 
