@@ -59,6 +59,9 @@ def check_key(name: str, value: Any, curve: str = "hold") -> tuple[Any, str]:
     if curve != "hold" and name not in MOVING:
         raise BadOption(f"{name} has nothing between two values, so its keys can only hold. Received: {curve}.")
     spec = _SPECS[name]
+    if name in MOVING and isinstance(value, float) and math.isfinite(value):  # of a key that was put between two others
+        check_value(spec, spec.kind(value))
+        return value, curve
     is_number = isinstance(value, int) and not isinstance(value, bool)
     return check_value(spec, str(value) if spec.choices and is_number else value), curve
 
