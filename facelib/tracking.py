@@ -21,6 +21,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
+from scipy.spatial.distance import cdist
 
 from core.geometry import warp
 from core.shots import Shots
@@ -124,21 +125,32 @@ def link_faces(sights: Sequence[Sight], shots: Shots) -> list[Track]:
 
 def _joined(threads: Sequence[_Thread]) -> list[Track]:
     """The tracks of one shot: parts that never show at once and look the same are one person's, most alike first."""
-    looks = [np.median(thread.looks, axis=0) for thread in threads]
-    pairs = []
-    for late, thread in enumerate(threads):
-        for early in range(late):
-            unlike = _unlike(looks[early], looks[late])
-            if unlike <= _SAME_LOOK and not threads[early].track.faces.keys() & thread.track.faces.keys():
-                pairs.append((unlike, early, late))
     whose = list(range(len(threads)))
-    for _, early, late in sorted(pairs):
+    apart: set[tuple[int, int]] = set()
+    for early, late in _alike(threads):
         first, second = sorted((whose[early], whose[late]))
+        if first == second or (first, second) in apart:
+            continue
         faces, more = threads[first].track.faces, threads[second].track.faces
-        if first != second and not faces.keys() & more.keys():
-            faces.update(more)
-            whose = [first if owner == second else owner for owner in whose]
+        if faces.keys() & more.keys():
+            apart.add((first, second))
+            continue
+        faces.update(more)
+        whose = [first if owner == second else owner for owner in whose]
     return [threads[number].track for number in sorted(set(whose))]
+
+
+def _alike(threads: Sequence[_Thread]) -> Iterator[tuple[int, int]]:
+    """Pairs (earlier, later) of threads that look the same on the whole, most alike first."""
+    looks = np.stack([np.median(thread.looks, axis=0).ravel() for thread in threads]) if threads else np.zeros((0, 1))
+    found = [np.zeros((3, 0))]
+    for late in range(1, len(looks)):
+        unlike = cdist(looks[late : late + 1], looks[:late], "cityblock")[0] / looks.shape[1] / 255
+        early = np.flatnonzero(unlike <= _SAME_LOOK)
+        found.append(np.stack([unlike[early], early, np.full(len(early), late)]))
+    pairs = np.concatenate(found, axis=1)
+    for _, first, second in pairs[:, np.lexsort(pairs[::-1])].T:
+        yield int(first), int(second)
 
 
 class _Thread:

@@ -6,7 +6,7 @@ worked on it.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -141,8 +141,10 @@ def _kept_tracks(tracks: Sequence[Track], which: int | str) -> set[int]:
             )
         return {which}
     kept = set()
-    for shot in {track.shot for track in tracks}:
-        here = [track for track in tracks if track.shot == shot]
+    by_shot: dict[int, list[Track]] = defaultdict(list)
+    for track in tracks:
+        by_shot[track.shot].append(track)
+    for here in by_shot.values():
         most = max(len(track.faces) for track in here)
         if which == "longest":
             kept.add(max(here, key=lambda track: (len(track.faces), track.side, -track.number)).number)

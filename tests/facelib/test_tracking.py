@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from core.shots import Shots
+from facelib import tracking
 from facelib.extraction import FoundFace
 from facelib.tracking import LONGEST_GAP, Gap, Sight, fills, gaps, link_faces, look_of, runs
 from tests.painting import head_landmarks, paint_background, paint_head
@@ -155,3 +156,26 @@ def test_only_the_missing_face_fills_a_gap() -> None:
 def test_nobody_has_no_tracks() -> None:
     assert link_faces([Sight(), Sight()], one_shot(2)) == []
     assert link_faces([], one_shot(0)) == []
+
+
+def test_looks_are_compared_one_by_one_only_from_frame_to_frame(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody comes and goes many times in one long shot: twice the times is twice the work, and one track."""
+    compared: list[int] = []
+    unlike = tracking._unlike
+
+    def counted(look: np.ndarray, other: np.ndarray) -> float:
+        compared[-1] += 1
+        return unlike(look, other)
+
+    monkeypatch.setattr(tracking, "_unlike", counted)
+    face = FoundFace.from_landmarks(head_landmarks((150, 160), 100), 0.9)
+    look = np.random.default_rng(3).integers(9, 246, (8, 8, 3))
+    for times in (30, 60):
+        compared.append(0)
+        sights = []
+        for n in range(times * 15):
+            here = np.asarray(look + n % 7, np.uint8)
+            sights.append(Sight((face,), (here,)) if n % 15 < 4 else Sight())
+        (track,) = link_faces(sights, one_shot(len(sights)))
+        assert len(track.faces) == 4 * times
+    assert 0 < compared[1] <= 2 * compared[0]

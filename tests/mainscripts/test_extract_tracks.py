@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -13,11 +14,15 @@ from core.errors import BadOption, MissingInput
 from core.images import read_image, write_image
 from core.paths import Workspace
 from core.progress import SilentProgress
+from core.shots import Shots
+from facelib.extraction import FoundFace
 from facelib.face_type import FaceType
 from facelib.metadata import FaceMetadata, read_metadata
 from facelib.smoothing import FARTHEST_MOVE
+from facelib.tracking import Track
 from mainscripts.extract import ExtractOptions, ExtractReport, run
 from mainscripts.extract_journal import JOURNAL_NAME, Journal
+from mainscripts.extract_tracks import Tracked, Wanted, choose_faces
 from mainscripts.extract_worker import FinderChoice, make_face_mesh
 from tests.mainscripts.two_people import FRAMES, HIDDEN, MISSED, film_finder, trembling, true_landmarks, write_film
 
@@ -247,3 +252,24 @@ def test_two_people_of_the_clips_walk_past_each_other(shared_data: Path, tmp_pat
 def _pictures(clip: Path, count: int) -> list[np.ndarray]:
     video = cv2.VideoCapture(str(clip))
     return [np.asarray(video.read()[1], np.uint8) for _ in range(count)]
+
+
+def test_the_main_one_of_each_of_many_photos_is_found_in_one_look_at_each_track() -> None:
+    """Photos are shots of one frame each, so there are as many shots as tracks: 100,000 of them must not take hours."""
+
+    class Watched(Track):
+        looks = 0
+
+        def __getattribute__(self, name: str) -> Any:
+            if name == "shot":
+                Watched.looks += 1
+            return super().__getattribute__(name)
+
+    face = FoundFace.from_landmarks(true_landmarks(0, 0), 0.9)
+    count = 300
+    tracks = tuple(Watched(n + 1, n, {n: face}) for n in range(count))
+    shots = Shots(np.arange(count), np.arange(count))
+    names = tuple(f"photo {n}.jpg" for n in range(count))
+    chosen = choose_faces(Tracked(names, shots, tracks), Wanted(only_track="biggest", smooth=False))
+    assert set(chosen.faces) == set(names)
+    assert Watched.looks <= 5 * count
