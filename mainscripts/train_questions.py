@@ -86,10 +86,14 @@ def settle_further(options: TrainOptions, talk: Talk) -> TrainOptions:
 
 def _ask_settings(options: TrainOptions, workspace: Workspace, asker: Asker) -> TrainOptions:
     """Asks for the settings of the chosen model where that is due, and keeps the answers of a new one for the next."""
+    from models.checkpoint import CheckpointStore
+
     saved = saved_state(options.chosen_folder(workspace), options.restore_backup)
     given = given_values(options)
     kept = saved.options if saved is not None else None
     before = settle_values(options.model, given, kept)  # what cannot be is refused before anything is asked
+    if saved is None and CheckpointStore(options.chosen_folder(workspace)).saves:
+        return options  # it is no new model but a damaged one, which the training says in words
     if saved is not None and not _wants_to_change(options):
         return options
     recorder = _Answers(care_about_faces(asker, options, console.say))

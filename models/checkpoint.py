@@ -97,6 +97,11 @@ class CheckpointStore:
         self.backups = Backups(folder / BACKUPS)
         self._new = folder / "checkpoint.new"
 
+    @property
+    def saves(self) -> list[Path]:
+        """Where something was saved, whole or damaged, the newest first: the last two saves, then the backups."""
+        return [place for place in (self.current, self.previous, *self.backups.all()) if place.is_dir()]
+
     def save(self, parts: State, state: TrainingState) -> None:
         """Makes the given state the current checkpoint; the current one becomes the previous.
 

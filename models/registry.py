@@ -188,9 +188,8 @@ def _look_at(folder: Path, class_name: str) -> SavedModel | None:
     from models.checkpoint_files import read_figures
 
     name = folder.name.removesuffix(f"_{class_name}")
-    store = CheckpointStore(folder)
     iteration: int | None = None
-    places = [place for place in (store.current, store.previous, *store.backups.all()) if place.is_dir()]
+    places = CheckpointStore(folder).saves
     if not name or not places:
         return None
     for place in places:

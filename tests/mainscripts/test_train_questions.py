@@ -118,6 +118,16 @@ def test_enter_asks_for_what_can_still_change(tmp_path: Path, monkeypatch: pytes
     assert recall(Workspace(tmp_path), remembered_key("Quick96")) == {}, "only new models are remembered"
 
 
+def test_a_damaged_model_is_not_asked_about_as_a_new_one(tmp_path: Path) -> None:
+    folder = save_model(tmp_path / "model", "new", **SAVED)
+    (folder / "checkpoint" / "state.json").write_text("{")
+    person = Person("0")
+    options = settle_further(train_options(tmp_path / "model"), talk(tmp_path, person))
+    assert len(person.questions) == 1, "which model"
+    assert options.model_values == {}
+    assert recall(Workspace(tmp_path), remembered_key("Quick96")) == {}
+
+
 @pytest.mark.parametrize("edit", [True, False])
 def test_a_flag_answers_the_question_of_two_seconds(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, edit: bool
