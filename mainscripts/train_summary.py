@@ -69,9 +69,11 @@ def closing_words(report: TrainingReport, store: CheckpointStore) -> str:
 
 
 def spoken(seconds: float) -> str:
-    """A length of time as people say it: "3 days 4 h", "2 h 5 min", "1 min 30 s"."""
+    """A length of time as people say it: "3 days 4 h", "2 h 5 min", "1 min 30 s", "43 s"."""
     days, rest = divmod(int(seconds), 86400)
     hours, rest = divmod(rest, 3600)
     if days:
         return f"{days} day{'s' * (days != 1)} {hours} h"
-    return f"{hours} h {rest // 60} min" if hours else f"{rest // 60} min {rest % 60} s"
+    if hours:
+        return f"{hours} h {rest // 60} min"
+    return f"{rest // 60} min {rest % 60} s" if rest >= 60 else f"{rest} s"

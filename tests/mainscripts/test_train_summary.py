@@ -62,7 +62,7 @@ def test_the_closing_words_do_not_count_compiling_as_speed(
 
 @pytest.mark.parametrize(
     ("seconds", "words"),
-    [(90, "1 min 30 s"), (7500, "2 h 5 min"), (86400 * 3 + 3600 * 4, "3 days 4 h"), (0, "0 min 0 s")],
+    [(90, "1 min 30 s"), (7500, "2 h 5 min"), (86400 * 3 + 3600 * 4, "3 days 4 h"), (43.9, "43 s")],
 )
 def test_times_are_spoken(seconds: float, words: str) -> None:
     assert spoken(seconds) == words
