@@ -228,7 +228,8 @@ def in_words(status: TrainingStatus) -> str:
         left = "" if status.seconds_to_target is None else f", {spoken(status.seconds_to_target)} to go at this speed"
         rows.append(("Target", f"iteration {status.target_iteration:,}{left}"))
     if status.rollbacks:
-        rows.append(("Went back", f"{'once' if status.rollbacks == 1 else f'{status.rollbacks} times'} to a checkpoint"))
+        often = "once" if status.rollbacks == 1 else f"{status.rollbacks} times"
+        rows.append(("Went back", f"{often} to a checkpoint"))
     if status.stopped_by:
         rows.append(("Stopped", status.stopped_by))
     if status.backups:
