@@ -10,6 +10,7 @@ import contextlib
 import errno
 import math
 import os
+import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -68,9 +69,13 @@ def error(text: str) -> None:
 
 
 def say_inline(text: str) -> None:
-    """Redraws the current terminal line with `text` (no line break, not logged): the training line."""
+    """Redraws the current terminal line with `text` (no line break, not logged): the training line.
+
+    What a narrow terminal has no room for is left out: it would go on to a line that is never redrawn.
+    """
+    room = shutil.get_terminal_size().columns - 1
     with _perhaps_unheard():
-        sys.stdout.write(f"\r{text}\x1b[K" if os.name != "nt" else f"\r{text:<100}")
+        sys.stdout.write(f"\r{text[:room]}\x1b[K" if os.name != "nt" else f"\r{text[:room]:<{room}}")
         sys.stdout.flush()
 
 

@@ -50,6 +50,16 @@ def test_a_console_that_cannot_show_a_name_shows_the_rest(monkeypatch: pytest.Mo
     assert "frame ??.png" in (tmp_path / "out.txt").read_text("ascii")
 
 
+def test_a_line_that_is_redrawn_stays_on_its_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "30")
+    console.say_inline("[12:00:00][#000001][0100ms][0.1234][0.5678]")
+    shown = capsys.readouterr().out.removeprefix("\r").removesuffix("\x1b[K")
+    assert shown == "[12:00:00][#000001][0100ms][0"
+    assert len(shown) < 30
+
+
 def test_without_a_keyboard_no_key_is_ever_pressed() -> None:
     with console.KeyReader() as keys:
         assert keys.read() is None
