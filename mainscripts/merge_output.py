@@ -12,11 +12,12 @@ from core.errors import BadOption, BrokenFile
 from core.exr import CHROMATICITIES, require_exr
 from core.files import require_free_space
 from core.images import read_image
-from core.options import Options, option
+from core.options import option
 from core.progress import Progress
 from core.transfer import TRANSFERS
 from core.video.properties import ColorTags, settle_colors
 from core.video.record import read_record
+from mainscripts.encoding import BITRATE_HELP, EncodingOptions
 from merger.compositing import MergedFrame
 from merger.frames import FrameFaces
 from merger.outputs import FORMS, FrameWriter, frame_writer
@@ -26,8 +27,8 @@ _TRIED = 3
 
 
 @dataclass(kw_only=True)
-class MergeOutputOptions(Options):
-    """The form of finished frames."""
+class MergeOutputOptions(EncodingOptions):
+    """The form of finished frames, or the video they go into."""
 
     out: str = option(
         "png",
@@ -46,6 +47,17 @@ class MergeOutputOptions(Options):
     )
     exr_source: bool = option(
         False, "Source in .exr files", ask=False, help="Adds the untouched frame as the layer src."
+    )
+    stream: Path | None = option(
+        None,
+        "Video to merge into",
+        ask=False,
+        help="A .mp4 or .mov: frames go straight into it, and masks into <name>_mask beside it; no pictures are kept."
+        " A stopped run goes on from the last finished part. With --encoder, --lossless, --crf, --bitrate.",
+    )
+    bitrate: float | None = option(None, "Bitrate of the video in Mbit/s", low=0.1, ask=False, help=BITRATE_HELP)
+    reference_file: Path | None = option(
+        None, "Reference video", ask=False, help="Gives the video of --stream its sound. Else data_dst.*."
     )
 
 

@@ -156,7 +156,7 @@ def _notes(probe: Probe, options: ExtractVideoOptions) -> list[str]:
         notes.append(f"{video.bit_depth} bits become 8, dithered. {better} keeps them.")
     elif video.bit_depth > 8 and options.depth is None:
         notes.append(
-            f"The video has {video.bit_depth} bits, so the pictures have 16: nothing is lost. --depth 8 makes them smaller."
+            f"The video has {video.bit_depth} bits, so the pictures have 16: nothing is lost. --depth 8 saves space."
         )
     if video.interlaced and not options.deinterlace:
         notes.append("The video is interlaced: moving edges show combs. --deinterlace removes them.")

@@ -8,7 +8,7 @@ Quality is the encoder's own scale: 0 is best, larger is smaller.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import ffmpeg
@@ -39,7 +39,7 @@ class Encoder:
     family: str
     shallow: str
     deep: str | None
-    quality: Callable[[int], _Words]
+    quality: Callable[[int], _Words] = field(repr=False)  # a text of it would tell one run from the next
     usual_quality: int = 16
     worst_quality: int = 51
     words: tuple[tuple[str, Any], ...] = ()

@@ -15,7 +15,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -97,13 +97,13 @@ class SegmentedVideo:
         self.target = target
         self.folder = target.with_name(f".{target.name}.parts")
         self.parts = tuple(parts)
-        self._frames, self._plan = frames, plan
+        self.frames, self._plan = frames, plan
         self._keys = list(keys)
         self._ffmpeg = ffmpeg
         self._open: _OpenPart | None = None
 
     def _path(self, part: Part) -> Path:
-        made_from = [repr(self._frames), repr(self._plan), *self._keys[part.first : part.behind]]
+        made_from = [repr(self.frames), repr(self._plan), *self._keys[part.first : part.behind]]
         digest = hashlib.blake2b("\n".join(made_from).encode("utf-8", "surrogateescape"), digest_size=8).hexdigest()
         return self.folder / f"{part.first:06d}-{part.behind - 1:06d}-{digest}{self.target.suffix}"
 
@@ -128,15 +128,15 @@ class SegmentedVideo:
             FaceLoomError: the picture is of another kind than the others; ffmpeg failed (ToolFailed).
         """
         height, width, depth = *picture.shape[:2], 8 * picture.itemsize
-        if (width, height, depth) != (self._frames.width, self._frames.height, self._frames.depth):
+        if (width, height, depth) != (self.frames.width, self.frames.height, self.frames.depth):
             raise FaceLoomError(
                 f"All frames of a video must be alike: frame {number + 1} has {width}x{height} pixels of {depth} bits, "
-                f"the first one {self._frames.width}x{self._frames.height} of {self._frames.depth}.",
+                f"the first one {self.frames.width}x{self.frames.height} of {self.frames.depth}.",
                 "Extract the frames again, or merge into pictures.",
             )
         if self._open is None:
             part = self.part_of(number)
-            self._open = _OpenPart(part, self._plan, self._frames, self.folder, self._ffmpeg)
+            self._open = _OpenPart(part, self._plan, self.frames, self.folder, self._ffmpeg)
         if not is_final:
             self._keys[number] = _STAND_IN
         self._open.feed(number, picture)
@@ -159,14 +159,14 @@ class SegmentedVideo:
         listing = self.folder / "parts.txt"
         listing.write_text("ffconcat version 1.0\n" + "".join(f"file '{path.name}'\n" for path in paths), "utf-8")
         with atomic_path(self.target) as unfinished:
-            command = build_joining(binary, listing, self._frames.rate, sound, unfinished)
+            command = build_joining(binary, listing, self.frames.rate, sound, unfinished)
             with running(command) as tool:
                 tool.output.read()
                 tool.finish()
             made = probe_video(unfinished, self._ffmpeg).video
-            verify(made, self._plan.padded(self._frames), count, sound, self.target)
+            verify(made, self._plan.padded(self.frames), count, sound, self.target)
             put_away()
-        self._forget({path.name for path in paths})
+        self.forget({path.name for path in paths})
         return made
 
     def close(self) -> None:
@@ -175,9 +175,13 @@ class SegmentedVideo:
             self._open.drop()
             self._open = None
 
-    def _forget(self, current: set[str]) -> None:
-        """Removes parts that changes have replaced."""
-        for path in self.folder.iterdir():
+    def forget(self, current: Collection[str] = ()) -> None:
+        """Removes parts: those that changes have replaced, or all.
+
+        Args:
+            current: names of files that stay.
+        """
+        for path in self.folder.iterdir() if self.folder.is_dir() else ():
             if path.name not in current:
                 with contextlib.suppress(OSError):
                     path.unlink()

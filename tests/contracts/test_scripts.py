@@ -89,6 +89,7 @@ def test_names_are_those_users_know() -> None:
         "7) merge SAEHD.bat",
         "8) merged to avi.bat",
         "8) merged to mov lossless.bat",
+        "8) merged to mov prores4444.bat",
         "8) merged to mp4 lossless.bat",
         "8) merged to mp4.bat",
     }

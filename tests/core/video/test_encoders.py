@@ -136,6 +136,12 @@ def test_an_encoder_of_a_graphics_card_works_or_says_why_not(tmp_path: Path, wor
     assert probe_video(tmp_path / "a.mp4").video.frames == 3
 
 
+@pytest.mark.parametrize("word", ["x264", "x265", "av1", "prores4444"])
+def test_an_encoder_reads_the_same_in_every_run(word: str) -> None:
+    """Its text tells whether a part of a video is up to date: no address in memory may be in it."""
+    assert " at 0x" not in repr(find_encoder(word))
+
+
 def test_what_ffmpeg_is_told() -> None:
     x265, prores = find_encoder("x265"), find_encoder("prores4444")
     assert x265.command_words(18, None, True, ".mp4")["tag:v"] == "hvc1"
