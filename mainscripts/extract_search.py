@@ -81,13 +81,17 @@ class Search:
         wanted = [question for question, answer in zip(questions, answers, strict=True) if answer is None]
         if wanted:
             with self.progress.task("Looking again where tracks lead", total=len(wanted)) as task:
-                for (path, gap), face in zip(wanted, self._searched_again(wanted), strict=True):
-                    self.findings.add_again(path.name, gap.expected, face)
+                for (path, gap), found in zip(wanted, self._searched_again(wanted), strict=True):
+                    if isinstance(found, str):  # not an answer: kept, it would be taken for nobody ever after
+                        self.progress.say(f"{path.name} could not be searched again: {found}")
+                    else:
+                        self.findings.add_again(path.name, gap.expected, found)
                     task.advance()
             answers = [self.findings.seen_again(path.name, gap.expected) for path, gap in questions]
         return [answer[0] if answer is not None else None for answer in answers]
 
-    def _searched_again(self, questions: Sequence[tuple[Path, Gap]]) -> Iterator[FoundFace | None]:
+    def _searched_again(self, questions: Sequence[tuple[Path, Gap]]) -> Iterator[FoundFace | str | None]:
+        """The face at each place, None where there is none, or why nobody could look."""
         if self.central:
             for path, gap in questions:
                 yield _near(self.central[0], path, gap)
@@ -96,11 +100,13 @@ class Search:
         workers = min(self.workers, len(places)) if len(places) >= _WORTH_A_PROCESS else 0
         start = (self.make_finder, self.choice)
         for outcome in map_ordered(find_again, places, workers=workers, initializer=start_finding, initargs=start):
-            yield outcome.value
+            if outcome.details:
+                console.log_only(outcome.details)
+            yield outcome.error or outcome.value
 
 
-def _near(finder: BatchFinder, path: Path, gap: Gap) -> FoundFace | None:
+def _near(finder: BatchFinder, path: Path, gap: Gap) -> FoundFace | str | None:
     try:
         return finder.find_near(to_uint8(read_image(path)), gap.expected) if isinstance(finder, NearFinder) else None
-    except FaceLoomError:  # cutting out says what became of this frame
-        return None
+    except FaceLoomError as problem:
+        return str(problem)

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from core.errors import FaceLoomError
 from core.progress import SILENT
 from facelib.extraction import FaceFinder, FoundFace
 from facelib.face_type import FaceType
@@ -98,3 +99,29 @@ def test_a_finder_that_cannot_be_sent_to_a_place_finds_nobody_there(frames: list
         search = Search(simple, CHOICE, (), 0, findings, SILENT)
         search.look(frames)
         assert search.look_again([(frames[8], _gap(8, 0))]) == [None]
+
+
+class Failing(Counting):
+    def find_near(self, frame: np.ndarray, landmarks: np.ndarray) -> FoundFace | None:
+        raise FaceLoomError("There is no memory left.")
+
+
+def failing(choice: FinderChoice) -> FaceFinder:
+    return Failing()
+
+
+@pytest.mark.parametrize("central", [False, True])
+def test_a_search_that_fails_is_told_and_no_answer(
+    frames: list[Path], tmp_path: Path, central: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What could not be looked at is asked for again by the next run, and not taken for empty."""
+    question = [(frames[8], _gap(8, 0))]
+    told: list[str] = []
+    monkeypatch.setattr(SILENT, "say", told.append)
+    for finders, make in (((Failing(),), failing), ((Counting(),), counting)):
+        with Findings(tmp_path / "faces", "film 1") as findings:
+            search = Search(make, CHOICE, finders if central else (), 0, findings, SILENT)
+            search.look(frames)
+            faces = search.look_again(question)
+        assert (faces == [None]) == (make is failing)
+    assert told == ["00009.png could not be searched again: There is no memory left."]
