@@ -22,7 +22,7 @@ from typing import Any
 
 from core.errors import BadOption
 from merger.ledger import Ledger
-from merger.session_records import FaceChoice, SessionFrame, View
+from merger.session_records import SessionFace, SessionFrame, View
 from merger.settings import MergeSettings
 from merger.timeline import ALL_FACES, Timeline
 from merger.tracks import CURVES, MOVING, SETTINGS, check_key, following, shifted
@@ -143,6 +143,15 @@ class MergeSession:
                 changed |= self.ledger.change(what, {("preset", start): preset for start in scenes})
         return self._changed(changed)
 
+    def replace_settings(self, values: Mapping[int, Mapping[str, Any]]) -> bool:
+        """Takes all keys away and gives frames these settings instead; each goes on up to the next frame that has some.
+
+        They count as visited, as in the sitting they come from.
+        """
+        changed = self.timeline.replace_keys(f"settings of {len(values)} frames", values)
+        self.visited |= set(values)
+        return self._changed(changed)
+
     def apply_current(self, scope: str) -> bool:
         """Gives other frames the settings of this one."""
         values = {name: self.timeline.value(name, self.cursor, self.face) for name in SETTINGS}
@@ -236,7 +245,7 @@ class MergeSession:
         return dict(sorted((int(place[1]), note) for place, note in self.ledger.of_kind("mark")))
 
     @property
-    def faces(self) -> list[FaceChoice]:
+    def faces(self) -> list[SessionFace]:
         """Every face of the shot, by number of its track."""
         counts: dict[int, int] = {}
         for frame in self.frames:
@@ -244,7 +253,7 @@ class MergeSession:
                 counts[track] = counts.get(track, 0) + 1
         own = self.timeline.faces_of_their_own()
         return [
-            FaceChoice(track, self._face(track)["enabled"], self._face(track)["order"], counts[track], track in own)
+            SessionFace(track, self._face(track)["enabled"], self._face(track)["order"], counts[track], track in own)
             for track in sorted(counts)
         ]
 

@@ -85,14 +85,18 @@ def compare(
     stems = {frame.stem for frame in frames}
     return SessionChanges(
         None if before.iteration == now.iteration else (before.iteration, now.iteration),
-        before.weights != now.weights,
-        before.segmenter != now.segmenter,
+        _is_other(before.weights, now.weights),
+        _is_other(before.segmenter, now.segmenter),
         [frame.name for frame in frames if frame.stem not in old],
         [frame.name for frame in frames_before if frame.stem not in stems],
         [place for place, was, is_ in pairs if (was.size, was.changed_ns) != (is_.size, is_.changed_ns)],
         [place for place, was, is_ in pairs if [h for h, _ in was.faces] != [h for h, _ in is_.faces]],
         is_other_shot=not pairs,
     )
+
+
+def _is_other(before: str, now: str) -> bool:
+    return bool(before and now) and before != now
 
 
 def move_to_frames(session: MergeSession, frames: Sequence[SessionFrame]) -> MergeSession:

@@ -31,7 +31,7 @@ class SessionFrame:
 
 
 @dataclass(frozen=True)
-class FaceChoice:
+class SessionFace:
     """What is decided about a face of the shot: whether it is swapped, and how far in front it is composited."""
 
     track: int

@@ -206,6 +206,20 @@ class Timeline:
         """Takes away every key of a frame."""
         return self.ledger.change("keys", {place: None for place, _ in self.ledger.of_kind("key") if place[3] == frame})
 
+    def replace_keys(self, what: str, values: Mapping[int, Mapping[str, Any]]) -> bool:
+        """Puts keys that hold in the place of all there are: at each of these frames for what is another value there
+        than before.
+        """
+        edits: dict[Place, Any] = {place: None for place, _ in self.ledger.of_kind("key")}
+        current = dict(vars(self.base))
+        for frame in sorted(values):
+            for name, value in values[frame].items():
+                checked, curve = check_key(name, value)
+                if current[name] != checked:
+                    edits["key", ALL_FACES, name, frame] = (checked, curve)
+                current[name] = checked
+        return self.ledger.change(what, edits)
+
     def change_cuts(self, here: Iterable[int] = (), not_here: Iterable[int] = ()) -> bool:
         """Lets scenes begin at some frames, and at others no longer. The first scene always begins the shot."""
         edits: dict[Place, Any] = {("cut", frame): None for frame in not_here}

@@ -323,6 +323,22 @@ def test_the_last_setting_is_reset() -> None:
     assert erosions(made) == [8, 8, 3, 3, 3, 3]
 
 
+def test_settings_of_another_sitting_replace_all_keys() -> None:
+    made = session(6, erode_mask=1)
+    made.set("blur_mask", 9)
+    made.replace_settings({1: {"erode_mask": 1, "mode": 3}, 2: {"erode_mask": 4, "mode": 3}, 4: {"erode_mask": 2}})
+    assert erosions(made) == [1, 1, 4, 4, 2, 2]
+    assert [made.settings_at(frame).mode for frame in (0, 1, 4)] == ["overlay", "seamless", "seamless"]
+    assert made.settings_at(0).blur_mask == 0
+    assert made.timeline.key_frames() == [1, 2, 4]
+    made.go(1)
+    made.set("erode_mask", 7)
+    assert erosions(made) == [1, 7, 4, 4, 2, 2]
+    made.undo()
+    made.undo()
+    assert made.settings_at(0).blur_mask == 9
+
+
 def test_faces_are_chosen_ordered_and_set_apart() -> None:
     made = session(3, tracks=(1, 2))
     assert made.faces_at(0) == [0, 1]

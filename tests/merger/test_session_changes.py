@@ -61,7 +61,9 @@ def test_a_model_that_was_trained_on_is_told() -> None:
         "The model was at iteration 1,000 when the session was saved and is at 2,500 now."
     ]
     assert compare(MODEL, FRAMES, replace(MODEL, weights="others"), FRAMES).is_other_model
-    assert "XSeg" in compare(MODEL, FRAMES, replace(MODEL, segmenter="x"), FRAMES).sentences(FRAMES)[0]
+    with_masks = replace(MODEL, segmenter="a")
+    assert "XSeg" in compare(with_masks, FRAMES, replace(MODEL, segmenter="b"), FRAMES).sentences(FRAMES)[0]
+    assert compare(with_masks, FRAMES, MODEL, FRAMES).sentences(FRAMES) == []  # not known now
 
 
 def test_frames_that_came_and_went_are_named() -> None:
