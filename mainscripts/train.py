@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Union
 
 from core.errors import BadOption, Cancelled, FaceLoomError
+from core.files import show_bytes
 from core.paths import Workspace
 from core.progress import JsonProgress, Progress
 from mainscripts import train_pretraining as pretraining
@@ -278,6 +279,10 @@ def _summary(
     if settings.target_iteration:
         about.append(("Target iteration", f"{settings.target_iteration:,}"))
     running = [("Device", f"{d.name} ({d.description})") for d in devices] or [("Device", _device(options))]
+    if model.training_bytes:
+        room = devices[0].memory_bytes if devices else None
+        of_all = f" of {show_bytes(room)}" if room else ""
+        running.append(("Memory", f"{show_bytes(model.training_bytes)}{of_all}, and the batch's"))
     return box(
         [("Model Summary", about), ("Model Options", setting_rows(options.model, values)), ("Running On", running)]
     )

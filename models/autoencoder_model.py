@@ -6,6 +6,7 @@ optimizer, `_compile` at the end; and says in `_objective` what every optimizer 
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -140,6 +141,14 @@ class AutoencoderModel(SwapModel):
         if loose:
             self._compile()
         return bool(loose)
+
+    @property
+    def training_bytes(self) -> int:
+        weights = [v for network in self._networks.values() for v in network.variables]
+        optimizers = self._optimizers.values()
+        gradients = [v for optimizer in optimizers for v in optimizer.trained.values()]
+        slots = [v for optimizer in optimizers for named in optimizer.slots.values() for v in named.values()]
+        return sum(4 * math.prod(v.shape) for v in (*weights, *gradients, *slots))
 
     # ------------------------------------------------------------------------------------------------------ the state
 

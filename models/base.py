@@ -118,6 +118,12 @@ class SwapModel(ABC):
         """Parts whose shape follows changeable options: a saved one that does not fit starts afresh, said aloud."""
         return ()
 
+    @property
+    def training_bytes(self) -> int:
+        """Memory that training takes whatever the batch: weights, their gradients, and what the optimizers remember; 0
+        where a model cannot tell."""
+        return 0
+
     @abstractmethod
     def reconstruct(self, src: np.ndarray, dst: np.ndarray) -> Reconstruction:
         """Redraws N src and N dst faces, (N, R, R, 3) BGR, uint8 0..255 or float32 [0, 1]; any N including 0."""

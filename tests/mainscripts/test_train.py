@@ -13,6 +13,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -442,7 +443,12 @@ def test_pretraining_and_its_end(faces: Path, tmp_path: Path, monkeypatch: pytes
 
 
 @pytest.mark.usefixtures("tiny")
-def test_the_box_and_the_file_have_every_setting(faces: Path, tmp_path: Path, built: list[dict[str, Any]]) -> None:
+def test_the_box_and_the_file_have_every_setting(
+    faces: Path, tmp_path: Path, built: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(FakeModel, "training_bytes", 123_456_789)
+    card = SimpleNamespace(name="GPU:0", description="a card", memory_bytes=8_000_000_000)
+    monkeypatch.setattr(FakeModel, "devices", [card], raising=False)
     said = Said()
     given = replace(options(faces, tmp_path / "model", target_iteration=None), model_values={"target_iter": 4})
     report = run(Workspace(tmp_path), given, said)
@@ -451,6 +457,7 @@ def test_the_box_and_the_file_have_every_setting(faces: Path, tmp_path: Path, bu
     written = (tmp_path / "model" / "new_Quick96" / "summary.txt").read_text("utf-8")
     for text in (said.all, written):
         assert re.search("== +resolution: 128 +==", text)
+        assert re.search("== +Memory: 123.5 MB of 8.0 GB, and the batch's +==", text)
     assert re.search("== +Current iteration: 0 +==", said.all)
     assert re.search("== +Current iteration: 4 +==", written)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -50,6 +52,17 @@ def test_both_kinds_of_optimizer_are_remembered() -> None:
     back.reset_part("optimizer")
     assert "acc/inter/dense1/weight" not in back.export_state()["optimizer"]
     assert back.iteration == 0
+
+
+@pytest.mark.parametrize(("given", "slots"), [({}, 2), ({"adabelief": False, "gan_power": 0.1}, 1)])
+def test_the_memory_of_training_is_known_before_the_first_step(given: dict[str, Any], slots: int) -> None:
+    model = tiny(**given)
+    state = model.export_state()
+    weights = sum(t.size for part in state if "optimizer" not in part for n, t in state[part].items() if n != "strides")
+    assert model.training_bytes == 4 * weights * (2 + slots)  # weights, gradients, slots
+    at_rest = tiny("liae", random_warp=False)
+    inter = sum(tensor.nbytes for tensor in at_rest.export_state()["inter_AB"].values())
+    assert tiny("liae").training_bytes - at_rest.training_bytes == inter  # it has no gradients
 
 
 def test_accumulators_that_are_not_whole_are_refused() -> None:
