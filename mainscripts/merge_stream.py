@@ -133,7 +133,12 @@ class MergeStream:
         return _Source(video.rate, video.settled_colors, video.picture_sample_aspect, path, probe)
 
     def merge(
-        self, wanted: Sequence[FrameJob], keys: Mapping[str, RenderKey], is_whole: bool, render: Render
+        self,
+        wanted: Sequence[FrameJob],
+        keys: Mapping[str, RenderKey],
+        is_whole: bool,
+        render: Render,
+        cuts: Sequence[int] = (),
     ) -> tuple[int, MergeOutcome]:
         """Renders what is missing, and joins the videos.
 
@@ -142,6 +147,7 @@ class MergeStream:
             keys: of every frame, by stem.
             is_whole: whether that is the whole shot: only then its sound fits.
             render: does the work.
+            cuts: numbers of wanted frames that begin a scene; parts begin there where they can.
 
         Returns:
             (number of frames that had to be rendered, what became of them).
@@ -149,7 +155,7 @@ class MergeStream:
         if not wanted:
             raise MissingInput("There are no frames to merge.", "Run 3) extract images from video data_dst first.")
         texts = [repr(keys[job.frame.stem]) for job in wanted]
-        writer = self._open_videos(read_image(wanted[0].frame.path), texts)
+        writer = self._open_videos(read_image(wanted[0].frame.path), texts, cuts)
         folder = self._target.with_name(f".{self._target.name}.frames")
         outcome = MergeOutcome()
         with FrameQueue(writer, folder, [job.frame.stem for job in wanted]) as queue:
@@ -173,7 +179,7 @@ class MergeStream:
     def _mask_target(self) -> Path:
         return sibling(self._target.with_suffix(""), "mask").with_suffix(self._target.suffix)
 
-    def _open_videos(self, first: NDArray, keys: Sequence[str]) -> StreamWriter:
+    def _open_videos(self, first: NDArray, keys: Sequence[str], cuts: Sequence[int]) -> StreamWriter:
         height, width = first.shape[:2]
         depth = 8 * first.itemsize
         extension, options, source = self._target.suffix.casefold(), self._options, self._source
@@ -192,7 +198,7 @@ class MergeStream:
         for note in depth_notes(frames, plan):
             self._progress.say(note)
         masks = replace(frames, channels=1, depth=8 if extension == ".mp4" else depth)
-        parts = plan_parts(len(keys))
+        parts = plan_parts(len(keys), cuts)
         lossless = replace(plan, lossless=True, encoder=X264, bitrate_megabits=None)
         picture = SegmentedVideo(self._target, frames, plan, parts, keys, options.ffmpeg)
         mask = SegmentedVideo(self._mask_target, masks, lossless, parts, keys, options.ffmpeg)

@@ -32,7 +32,7 @@ def shot(odd_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Shot:
     """Seven frames with their record, the video they came from with its sound, parts of two frames."""
     shot = Shot(odd_folder, frames=COUNT)
     monkeypatch.setattr(merge, "open_model", shot.open_model)
-    monkeypatch.setattr(merge_stream, "plan_parts", lambda count: plan_parts(count, (), 2))
+    monkeypatch.setattr(merge_stream, "plan_parts", lambda count, cuts: plan_parts(count, cuts, 2))
     make_clip(odd_folder / "data_dst.mp4", rate="30000/1001", frames=COUNT, size="160x120", sound=True)
     record = FramesRecord("data_dst.mp4", 1, "", COUNT, ".png", 8, 160, 120, NTSC, Fraction(1), TAGS, COUNT)
     write_record(shot.workspace.data_dst, record)
