@@ -1,7 +1,7 @@
 """Saved models as things: choosing one by number or name, giving one another name, putting one into the trash.
 
-A model is one folder, `<name>_<Class>` (models/registry.py), so renaming and deleting move that folder and nothing
-else: models of another class that have the same name are not touched.
+A model is one folder, `<name>_<Class>` (models/registry.py), so renaming and deleting move that folder and what lies
+beside it of its merge session: models of another class that have the same name are not touched.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from core.files import explain_os_error, move_to_trash, replace_patiently, sync_
 from core.options import REQUIRED, Asker, OptionSpec, specs
 from core.paths import Workspace
 from mainscripts.train_options import DELETE, FIRST_NAME, RENAME, TrainOptions, check_new_name, model_menu
+from merger.session_file import session_files
 from models.model_lock import lock_model
 from models.registry import SavedModel, describe, find_model, list_models, model_folder
 
@@ -55,6 +56,10 @@ def rename_model(saved: SavedModel, name: str) -> Path:
         pass  # nobody trains it
     try:
         replace_patiently(saved.folder, target)
+        for path in session_files(target.parent, saved.name, saved.class_name):
+            place = path.with_name(target.name + path.name.removeprefix(saved.folder.name))
+            if not place.exists():
+                replace_patiently(path, place)
     except OSError as problem:
         raise explain_os_error(problem, target) from problem
     sync_folder(target.parent)
@@ -69,7 +74,8 @@ def delete_model(saved: SavedModel, trash: Path) -> Path:
     """
     with lock_model(saved.folder):
         pass  # nobody trains it
-    return move_to_trash(trash, [saved.folder], f"model delete {saved.folder.name}")
+    sessions = session_files(saved.folder.parent, saved.name, saved.class_name)
+    return move_to_trash(trash, [saved.folder, *sessions], f"model delete {saved.folder.name}")
 
 
 def choose_model(workspace: Workspace, options: TrainOptions, asker: Asker, say: Callable[[str], None]) -> str:

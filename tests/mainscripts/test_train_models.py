@@ -63,6 +63,20 @@ def test_rename_and_go_on(models: Path) -> None:
     assert any(line.startswith("[1] : 工作") for line in person.said), "the list is shown again"
 
 
+def test_the_merge_session_of_a_model_goes_where_the_model_goes(models: Path) -> None:
+    for name in ("young_Quick96_merger_session.json", "young_Other_merger_session.json"):
+        (models / name).write_text(name)
+    (models / "young_Quick96_merger_session.earlier").mkdir()
+    rename_model(find_model(models, "Quick96", "young"), "grown up")
+    assert (models / "grown up_Quick96_merger_session.json").read_text() == "young_Quick96_merger_session.json"
+    assert (models / "grown up_Quick96_merger_session.earlier").is_dir()
+    box = delete_model(find_model(models, "Quick96", "grown up"), models / "trash")
+    assert not list(models.glob("*up_Quick96*"))
+    assert (models / "young_Other_merger_session.json").exists()
+    undo_box(box)
+    assert (models / "grown up_Quick96_merger_session.json").exists()
+
+
 def test_delete_asks_and_can_be_undone(models: Path) -> None:
     name, _ = choose(models, "d", "young", "n", "d", "0", "y", "")
     assert name == "old_one"
