@@ -119,6 +119,11 @@ def plan_merge(
         BrokenFile: the session is damaged, or the one to import is.
     """
     settings = MergeSettings.part_of(options)
+    if options.older_frames == "keep" and options.stream is not None:
+        raise BadOption(
+            "A stream is made of frames of one state of the model. Received: --older-frames keep and --stream.",
+            "Leave one of them out.",
+        )
     if not options.uses_session:
         return MergePlan([FrameJob(frame, settings) for frame in frames], options)
     saved = find_model(folders.models, options.model, options.force_model_name or options.model_name)

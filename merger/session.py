@@ -309,6 +309,14 @@ class MergeSession:
         self._failed[frame] = reason
         self._go_on()
 
+    def resume(self, reasons: Sequence[Sequence[str]]) -> None:
+        """Takes over what an earlier sitting finished. reasons: of each frame, what Journal.state_of says."""
+        for frame, why in enumerate(reasons):
+            if not why:
+                self._looks[frame] = self.look(frame)
+            elif not {"new", "missing"} & set(why):
+                self._looks[frame] = None
+
     def outdate(self, frames: Sequence[int]) -> None:
         """Frames whose sources, faces or networks are others now."""
         self._looks.update({frame: None for frame in frames if frame in self._looks})

@@ -1,4 +1,4 @@
-"""The file of a session: saved whole after every change, with the last twenty states beside it.
+"""The file of a session: saved whole after every change, with the last twenty states of it beside it.
 
     {"schema": "MergeSession.1",
      "identity": {"model": "new", "model_class": "SAEHD", "iteration": 1000, "weights": ..., "segmenter": ""},
@@ -84,6 +84,7 @@ class SessionFile:
         inside = PurePath(folder).is_relative_to(top)
         self._frames_folder = PurePath(folder).relative_to(top).as_posix() if inside else PurePath(folder).as_posix()
         self._frames_text: tuple[Sequence[SessionFrame], str] = ((), "[]")
+        self._saved: tuple[Ledger, int] | None = None
 
     def save(self, session: MergeSession) -> None:
         """Puts the session in the place of the one before, which joins the earlier ones.
@@ -100,8 +101,10 @@ class SessionFile:
             "frames_folder": self._frames_folder,
         }
         text = json.dumps({**head, **_to_plain(session)})
-        self._keep_current()
+        if self._saved != (session.ledger, session.ledger.version):  # not for where the user looks alone
+            self._keep_current()
         atomic_write_text(self.path, f'{text[:-1]}, "frames": {self._frames_text[1]}}}\n')
+        self._saved = session.ledger, session.ledger.version
 
     def _keep_current(self) -> None:
         """A second name for the file as it is; it never goes away before the new one is in its place."""

@@ -189,6 +189,16 @@ def test_sources_that_changed_outdate_their_frames() -> None:
     assert render_all(made) == [2, 4]
 
 
+def test_what_an_earlier_sitting_finished_is_finished() -> None:
+    made = session(4)
+    made.resume([[], ["settings"], ["new"], ["missing"]])
+    assert [made.state_of(frame) for frame in range(4)] == ["done", "changed", "pending", "pending"]
+    made.set("erode_mask", 2)
+    assert made.state_of(0) == "changed"
+    made.undo()
+    assert made.state_of(0) == "done"
+
+
 def test_what_is_rendered_first_is_what_is_looked_at() -> None:
     made = session()
     made.go(2)

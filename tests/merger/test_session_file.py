@@ -112,6 +112,25 @@ def test_the_last_states_are_kept(tmp_path: Path) -> None:
     assert loaded(file).marks[0] == str(STATES_KEPT + 4)
 
 
+def test_where_the_user_looks_is_saved_and_pushes_no_state_out(tmp_path: Path) -> None:
+    file, session = session_of(tmp_path), filled()
+    file.save(session)
+    for frame in range(6):
+        session.go(frame)
+        file.save(session)
+    assert not file.earlier.exists()
+    assert loaded(file).cursor == 5
+
+
+def test_a_file_of_the_first_version_can_be_read(tmp_path: Path) -> None:
+    file = session_of(tmp_path)
+    file.path.parent.mkdir()
+    file.path.write_bytes((Path(__file__).parents[1] / "data" / "formats" / "merge_session_1.json").read_bytes())
+    expected = filled()
+    assert content(loaded(file)) == content(expected)
+    assert loaded(file).redo() == "link"
+
+
 @pytest.mark.parametrize(
     "damage",
     [
@@ -159,7 +178,6 @@ def test_a_damaged_file_without_another_state_is_said_and_kept(tmp_path: Path) -
 def test_a_session_of_a_later_version_is_refused_and_left_alone(tmp_path: Path) -> None:
     file = session_of(tmp_path)
     file.save(filled())
-    file.save(filled())
     later = file.path.read_text("utf-8").replace("MergeSession.1", "MergeSession.2")
     file.path.write_text(later, "utf-8")
     with pytest.raises(BrokenFile, match=r"later version.*MergeSession\.2"):
@@ -195,7 +213,8 @@ def test_a_crash_at_any_step_of_saving_leaves_the_old_or_the_new_session(
     for at in range(40):
         root = tmp_path / str(at)
         file, session = session_of(root), filled()
-        for _ in range(STATES_KEPT + 2):  # so that an old state goes away, too
+        for number in range(STATES_KEPT + 2):  # so that an old state goes away, too
+            session.mark(1, str(number))
             file.save(session)
         old = content(session)
         session.mark(0, "the last change")
@@ -233,7 +252,7 @@ def test_a_crash_at_any_step_of_saving_leaves_the_old_or_the_new_session(
 def test_a_file_cut_at_any_length_gives_the_state_before_or_the_whole(tmp_path: Path) -> None:
     file, session = session_of(tmp_path), filled()
     file.save(session)
-    file.save(session)
+    session_of(tmp_path).save(session)
     whole = file.path.read_bytes()
     for length in range(0, len(whole), 211):
         file.path.unlink(missing_ok=True)  # the states beside it share its bytes
