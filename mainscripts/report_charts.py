@@ -206,7 +206,9 @@ def timeline(chart: Timeline) -> str:
         parts.append(f'<line class="axis" x1="{at}" y1="{_TOP}" x2="{at}" y2="{base}"/>')
     for kind, values in (("other", chart.beside), ("trace", chart.values)):
         if values is not None:
-            parts += _lines(_largest(values, together), kind, lambda n: x((n + 0.5) * together - 0.5), y)
+            shown = _largest(values, together)
+            starts = chart.cuts if together == 1 else ()
+            parts += _lines(shown, starts, kind, lambda n: x((n + 0.5) * together - 0.5), y)
     parts.append(f'<line class="axis" x1="{_LEFT_OF_TIME}" y1="{base}" x2="{chart.width - _RIGHT}" y2="{base}"/>')
     level = y(chart.limit)
     parts.append(
@@ -238,10 +240,12 @@ def _largest(values: NDArray, together: int) -> NDArray:
     return np.where(np.isfinite(largest), largest, np.nan)
 
 
-def _lines(values: NDArray, kind: str, x: Callable[[float], float], y: Callable[[float], float]) -> list[str]:
-    """A line through the known values, broken where one is not; a value alone becomes a point."""
-    known = np.isfinite(values)
-    runs = np.split(np.flatnonzero(known), np.flatnonzero(np.diff(np.flatnonzero(known)) > 1) + 1)
+def _lines(
+    values: NDArray, starts: Sequence[int], kind: str, x: Callable[[float], float], y: Callable[[float], float]
+) -> list[str]:
+    """A line through the known values, broken where one is not and before `starts`; a value alone becomes a point."""
+    known = np.flatnonzero(np.isfinite(values))
+    runs = np.split(known, np.flatnonzero((np.diff(known) > 1) | np.isin(known[1:], starts)) + 1)
     parts = []
     for run in runs:
         corners = [f"{x(n):.1f},{y(float(values[n])):.1f}" for n in run.tolist()]

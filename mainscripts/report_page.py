@@ -192,7 +192,7 @@ def _table(table: Table) -> str:
 
 
 def _cell(text: str, like: str, tag: str = "td") -> str:
-    return f"<{tag}{' class=number' if like[:1].isdigit() else ''}>{escape(text)}</{tag}>"
+    return f"<{tag}{' class=number' if like[:1].isdigit() or like == '–' else ''}>{escape(text)}</{tag}>"
 
 
 def _card(picture: Picture) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import xml.etree.ElementTree as ElementTree
+from dataclasses import replace
 
 import numpy as np
 
@@ -63,6 +64,9 @@ def test_a_timeline_marks_each_frame_above_the_limit_and_breaks_where_nothing_is
     lines = re.findall(r'<polyline class="trace" points="([^"]+)"', svg)
     assert [len(line.split()) for line in lines] == [2, 2]
     assert svg.count('class="point"') == 1
+    across = timeline(replace(chart, cuts=(1, 3)))
+    assert across.count('class="trace"') == 1
+    assert across.count('class="point"') == 3
     assert svg.count('class="over"') == 1
     assert svg.count("<line") == 3  # a cut, the base, the limit
 
