@@ -112,7 +112,9 @@ def run(
         return report
     settings = _settings(options, detector)
     journal = Journal(options.output_dir)
-    with Findings(options.output_dir, detector) as findings:
+    # Boxes tell networks which crops are too large for the face type to be faces, so what they find depends on it.
+    searched_by = f"{detector}, for {options.face_type}" if central else detector
+    with Findings(options.output_dir, searched_by) as findings:
         search = Search(make_finder, choice, central, workers, findings, progress)
         if options.image_size == "auto":
             settings["side"] = _auto_side(options, settings, journal, frames, search)

@@ -91,6 +91,17 @@ def test_each_frame_gets_the_faces_found_in_it(workspace: Workspace) -> None:
     assert finder.sizes == [7, 8, 4]  # eight frames at once; the damaged one is not asked for
 
 
+def test_what_was_found_for_one_face_type_is_not_taken_for_another(workspace: Workspace) -> None:
+    """Networks leave out crops that are too large to be faces, which depends on the face type."""
+    looks = []
+    for face_type in ("whole_face", "full_face", "full_face"):
+        finder = Batches()
+        with pytest.raises(PartialFailure):
+            extract(workspace, [finder], face_type=face_type, on_existing="replace", yes=True)
+        looks.append(sum(finder.sizes))
+    assert looks == [19, 19, 0]
+
+
 def test_several_devices_share_the_frames_and_the_order_stays(workspace: Workspace) -> None:
     finders = [Batches(), Batches()]
     with pytest.raises(PartialFailure):
