@@ -385,7 +385,8 @@ class MergeSession:
         return self._carry(self.cursor + 1, self.cursor + 2, self.cursor + 1)
 
     def rest_with_settings(self) -> bool:
-        """To the next frame; it and all behind it take the settings of this one."""
+        """To the next frame; it and all behind it take the settings of this one, and count as not visited."""
+        self.visited = {frame for frame in self.visited if frame <= self.cursor}
         return self._carry(self.cursor + 1, len(self.frames), self.cursor + 1, pin=False)
 
     def previous_with_settings(self) -> bool:

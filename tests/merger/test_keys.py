@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from merger.keys import ACTIVE_WHEN, BINDINGS, Answer, Keyboard, KeyPress, find_binding
 from merger.session import MergeSession
@@ -220,6 +222,94 @@ def test_a_scripted_sitting() -> None:
     assert values(keys, "erode_mask") == [11] * 6
     assert values(keys, "blur_mask") == [0, 5, 5, 5, 5, 5]
     assert keys.session.cursor == 2
+
+
+class ClassicalMerger:
+    """The classical merger as its specification tells it: every frame that was reached has a copy of settings."""
+
+    def __init__(self, count: int) -> None:
+        self.settings: list[dict[str, Any] | None] = [None] * count
+        self.settings[0] = {"erode_mask": 0, "mode": "overlay", "sharpen_mode": "none"}
+        self.at = 0
+
+    def press(self, key: str) -> None:
+        here, last = self.settings[self.at], len(self.settings) - 1
+        assert here is not None
+        if key in "wWsS":
+            erosion = here["erode_mask"] + {"w": 1, "W": 5, "s": -1, "S": -5}[key]
+            self.settings[self.at] = {**here, "erode_mask": min(max(erosion, -400), 400)}
+        elif key in "13":
+            self.settings[self.at] = {**here, "mode": {"1": "overlay", "3": "seamless"}[key]}
+        elif key == "n":
+            kinds = ["none", "box", "gaussian"]
+            self.settings[self.at] = {**here, "sharpen_mode": kinds[(kinds.index(here["sharpen_mode"]) + 1) % 3]}
+        elif key in "./?" and self.at < last:
+            if key == "/":
+                self.settings[self.at + 1] = None
+            elif key == "?":
+                self.settings[self.at + 1 :] = [None] * (last - self.at)
+            self.at += 1
+            if self.settings[self.at] is None:
+                self.settings[self.at] = dict(here)
+        elif key in ",m" and self.at > 0:
+            self.at -= 1
+            if key == "m":
+                self.settings[self.at] = dict(here)
+        elif key in "<M":
+            for frame in range(self.at if key == "M" else 0):
+                self.settings[frame] = dict(here)
+            self.at = 0
+
+
+SITTINGS = st.text(alphabet="wWsS13n..../?,,<mM", max_size=40)
+
+
+@given(SITTINGS)
+def test_any_sitting_comes_to_what_the_classical_merger_comes_to(text: str) -> None:
+    keys, classical = keyboard(5), ClassicalMerger(5)
+    for key in text:
+        before = list(classical.settings)
+        keys.press(KeyPress(key))
+        classical.press(key)
+        assert keys.session.cursor == classical.at
+        for frame, expected in enumerate(classical.settings):
+            if expected is not None:  # never reached: ours goes on with what is before, theirs has nothing yet
+                found = keys.session.settings_at(frame)
+                assert {name: getattr(found, name) for name in expected} == expected
+        # What is rendered again is what has other settings, of the frames both know.
+        known = [n for n, old in enumerate(before) if old is not None and classical.settings[n] is not None]
+        changed = [n for n in known if visible(before[n]) != visible(classical.settings[n])]
+        assert [n for n in render_all(keys.session) if n in known] == changed
+
+
+def visible(settings: dict[str, Any] | None) -> Any:
+    """Without what has no effect: a kind of sharpening of an amount of 0."""
+    return settings and (settings["erode_mask"], settings["mode"])
+
+
+@given(SITTINGS)
+def test_any_sitting_is_taken_back_and_forth(text: str) -> None:
+    keys = keyboard(5)
+    session = keys.session
+
+    def looks() -> list[Any]:
+        return [vars(session.settings_at(frame)) for frame in range(5)]
+
+    seen = [looks()]
+    steps = 0
+    for key in text:
+        keys.press(KeyPress(key))
+        render_all(session)
+        if len(session.ledger.done) > steps:
+            steps = len(session.ledger.done)
+            seen.append(looks())
+    for expected in reversed(seen[:-1]):
+        assert session.undo() is not None
+        assert looks() == expected
+    assert session.undo() is None
+    for expected in seen[1:]:
+        session.redo()
+        assert looks() == expected
 
 
 # ------------------------------------------------------------------------------- waiting, not lost
