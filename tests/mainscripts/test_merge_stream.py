@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import random
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -20,7 +25,7 @@ from core.video.segments import plan_parts
 from mainscripts import merge, merge_stream
 from merger.streaming import FrameQueue
 from tests.core.video.clips import make_clip, packet_hash, raw_frames
-from tests.mainscripts.test_merge import Shot
+from tests.mainscripts.test_merge import ROOT, Shot
 
 COUNT = 7
 NTSC = Fraction(30000, 1001)
@@ -148,3 +153,55 @@ def test_frames_of_unknown_rate_are_refused(shot: Shot) -> None:
     (shot.workspace.root / "data_dst.mp4").unlink()
     with pytest.raises(BadOption, match="rate of these frames is not known"):
         shot.merge(stream=target(shot))
+
+
+# ---------------------------------------------------------------------------------------- as a process of its own
+
+
+def start(shot: Shot) -> subprocess.Popen[str]:
+    """Starts the command as a user would, with a stand-in for the model and parts of four frames."""
+    words = ["merge", "--model", "Quick96", "--workers", "2", "--defaults", "--mask-mode", "learned-dst"]
+    words += ["--workspace", str(shot.workspace.root), "--stream", str(target(shot)), "--lossless"]
+    environment = {**os.environ, "PAUSE": "0.03", "FACELOOM_INTERNAL": str(shot.workspace.root / "internal")}
+    return subprocess.Popen(
+        [sys.executable, "-m", "tests.mainscripts.stream_with_stub", *words],
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        encoding="utf-8",
+        start_new_session=True,
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name == "nt", reason="signals of POSIX systems")
+def test_killed_at_random_moments_the_video_is_that_of_an_undisturbed_run(odd_folder: Path, tmp_path: Path) -> None:
+    undisturbed, shot = Shot(tmp_path / "undisturbed", 24), Shot(odd_folder, 24)
+    for one in (undisturbed, shot):
+        make_clip(one.workspace.root / "data_dst.mp4", rate="30000/1001", frames=24, size="160x120", sound=True)
+    assert "Done." in start(undisturbed).communicate(timeout=120)[0]
+    dice, parts = random.Random(2026), shot.workspace.root / ".result.mp4.parts"
+    for _ in range(3):
+        before = len(list(parts.glob("0*"))) if parts.exists() else 0
+        process = start(shot)
+        end = time.monotonic() + 60
+        while process.poll() is None and time.monotonic() < end and len(list(parts.glob("0*"))) <= min(before, 4):
+            time.sleep(0.005)
+        time.sleep(dice.random() * 0.1)
+        process.kill()
+        process.communicate(timeout=60)
+        assert not target(shot).exists() or probe_video(target(shot)).video.frames == 24
+        assert len(list(parts.glob("0*"))) >= before
+    said = start(shot).communicate(timeout=120)[0]
+    assert "frames are in finished parts" in said
+    assert " 0 of 24" not in said
+    for made, plain in ((target(shot), target(undisturbed)), (result_mask(shot), result_mask(undisturbed))):
+        assert made.read_bytes() == plain.read_bytes()
+    left = [path.name for path in shot.workspace.root.glob(".result*")]
+    assert sorted(left) == [".result.mp4.parts", ".result_mask.mp4.parts"]
+
+
+def result_mask(shot: Shot) -> Path:
+    return shot.workspace.result_mask(".mp4")
