@@ -6,7 +6,7 @@ frame is ignored. Source: spec merging 1.3, steps-and-cli 11.2 (28, 30-32).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
@@ -45,12 +45,16 @@ class FrameFace:
         brow_lift: how far the outline goes above the brows; 1.0 is usual.
         name: of the face file, for messages.
         motion: of merger/motion.py, for motion blur.
+        confidence: 0..1, how sure the face finder was; None: its record does not say.
+        track: number of the person's track through the shot (facelib/tracking.py); 0: not known.
     """
 
     landmarks: NDArray
     brow_lift: float = 1.0
     name: str = ""
     motion: Motion = STILL
+    confidence: float | None = None
+    track: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,8 +90,8 @@ class FrameCollection:
     def with_several(self) -> list[FrameFaces]:
         return [frame for frame in self.frames if len(frame.faces) > 1]
 
-    def notes(self) -> list[str]:
-        """What a user should know before merging, one sentence each."""
+    def notes(self, *, all_faces: bool = True) -> list[str]:
+        """What a user should know before merging, one sentence each. all_faces: every face is to be swapped."""
         found = []
         if self.orphans:
             found.append(
@@ -95,11 +99,12 @@ class FrameCollection:
                 f"{shortened(self.orphans)}."
             )
         several = self.with_several
-        if several:
+        if several and all_faces:
             names = shortened([f"{f.path.name} ({', '.join(face.name for face in f.faces)})" for f in several])
             found.append(
                 f"{len(several)} frame(s) hold more than one face, and all of them are swapped: {names}. "
-                "Delete the faces that shall stay as they are from the aligned folder."
+                "Choose by --faces (largest, left:1, numbers of tracks), or delete the faces that shall stay as they "
+                "are from the aligned folder."
             )
         missing = self.without_face
         if missing:
@@ -129,7 +134,9 @@ def collect_frames(paths: Sequence[Path], faces: Iterable[tuple[str, FaceMetadat
         stem = frame_stem(record.frame_name)
         referred = referred or stem
         if stem in by_stem:
-            by_stem[stem].append(FrameFace(np.asarray(record.frame_landmarks), record.brow_lift, name))
+            landmarks = np.asarray(record.frame_landmarks)
+            face = FrameFace(landmarks, record.brow_lift, name, STILL, _confidence(record), recorded_track(record))
+            by_stem[stem].append(face)
         else:
             orphans.append(name)
     if count == 0:
@@ -140,6 +147,19 @@ def collect_frames(paths: Sequence[Path], faces: Iterable[tuple[str, FaceMetadat
             "Give the frames the names they had when the faces were extracted, or run 5) data_dst faceset extract.",
         )
     return FrameCollection([FrameFaces(path, tuple(by_stem[path.stem])) for path in paths], orphans)
+
+
+def _confidence(record: FaceMetadata) -> float | None:
+    finding = record.extra.get("finding")
+    score = finding.get("score") if isinstance(finding, Mapping) else None
+    return float(score) if isinstance(score, (int, float)) else None
+
+
+def recorded_track(record: FaceMetadata) -> int:
+    """The number of the track that extraction gave a face; 0 where it gave none."""
+    finding = record.extra.get("finding")
+    number = finding.get("track") if isinstance(finding, Mapping) else None
+    return number if isinstance(number, int) and number > 0 else 0
 
 
 def frame_stem(frame_name: str) -> str:

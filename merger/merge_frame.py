@@ -19,6 +19,9 @@ Several faces go onto one canvas, one after the other; each is cut, and its colo
 Unless the frame is to be softened, outside the masks every pixel of the result is, to the bit, what it was. All
 arithmetic is float32, on the part of the frame a mask can reach.
 
+What the frames around have to say (merger/stabilizers.py) comes in as an adjustment of each face; without one a frame
+is made of itself alone.
+
 With `--compat dfl` merger/classical.py takes the place of these steps. Source: spec merging 3, with the decisions of 8.
 """
 
@@ -35,6 +38,7 @@ from core.images import to_float
 from facelib.alignment import frame_to_face
 from facelib.face_type import FaceType
 from merger import classical
+from merger.adjustments import AS_MEASURED, FaceAdjustment, added_inside
 from merger.aligning import AlignedFace, FaceLayer, align_faces, face_layer, seen_in_frame
 from merger.color_match import fit_colors, fit_histograms, thumbnail_to_square
 from merger.compositing import MergedFrame, PlacedMask, Region, add_coverage, blend, paste, place_mask
@@ -69,18 +73,24 @@ def composite_faces(
     face_type: FaceType,
     resolution: int,
     with_layers: bool = False,
+    adjustment: Sequence[FaceAdjustment] | None = None,
 ) -> MergedFrame:
     """The second half: from the networks' answers (none where the settings need none) to the finished frame.
 
     Args:
         with_layers: whether the result brings its face layer along.
+        adjustment: what each aligned face does otherwise because of the frames around; None: nothing. The classical
+            way knows none.
     """
     builder = LayerBuilder(frame.shape, frame.dtype) if with_layers and settings.mode != "raw-predict" else None
     if settings.is_classical:
         return classical.composite_faces(frame, aligned, answers, settings, face_type, resolution, builder)
     if settings.mode == "raw-predict":
-        return _predicted_square(frame, aligned, answers, settings, resolution)
-    masks = [_choose_mask(face, answers[number] if answers else None, settings) for number, face in enumerate(aligned)]
+        first = adjustment[0] if adjustment else AS_MEASURED
+        return _predicted_square(frame, aligned, answers, settings, resolution, first)
+    told: Sequence[FaceAnswer | None] = answers or [None] * len(aligned)
+    changes = adjustment or [AS_MEASURED] * len(aligned)
+    masks = [_mask_of(*face, settings) for face in zip(aligned, told, changes, strict=True)]
     pastes = [frame_to_face(face.source.landmarks, face_type, face.side, settings.paste_scale) for face in aligned]
     placed = [place_mask(mask, matrix, frame.shape) for mask, matrix in zip(masks, pastes, strict=True)]
     shows_a_face = any(p.is_worth_pasting for p in placed)  # else nothing in the frame is touched
@@ -92,15 +102,23 @@ def composite_faces(
         if settings.mode == "raw-rgb":
             _paste_square(canvas, answers[number], *mine)
         elif settings.mode != "original" and placed[number].is_worth_pasting:
-            _put_face(canvas, frame, face, answers[number], masks[number], *mine)
+            _put_face(canvas, frame, face, answers[number], masks[number], changes[number], *mine)
         elif builder is not None:  # the frame stays as it is
             builder.add(to_float(placed[number].region.of(frame)), placed[number].region, placed[number])
     layers = builder.finish() if builder is not None else None
     return MergedFrame(finish_frame(canvas, settings) if shows_a_face else canvas, coverage, layers)
 
 
-def _choose_mask(face: AlignedFace, answer: FaceAnswer | None, settings: MergeSettings) -> FaceMask:
-    """Where the face goes, in face space, shrunk and softened as set (but not in raw-rgb mode)."""
+def _mask_of(
+    face: AlignedFace, answer: FaceAnswer | None, adjustment: FaceAdjustment, settings: MergeSettings
+) -> FaceMask:
+    """Where the face goes, in face space."""
+    mask = chosen_mask(face, answer, settings) if adjustment.mask is None else adjustment.mask
+    return shaped_mask(mask, settings)
+
+
+def chosen_mask(face: AlignedFace, answer: FaceAnswer | None, settings: MergeSettings) -> NDArray[np.float32]:
+    """What the mask mode names: (R, R) float32 in [0, 1]."""
     side = face.side
     parts = {"dst": lambda: outline_mask(face.source.landmarks, face.frame_to_face, side, face.source.brow_lift)}
     if answer is not None:
@@ -109,10 +127,12 @@ def _choose_mask(face: AlignedFace, answer: FaceAnswer | None, settings: MergeSe
         parts["learned-dst"] = lambda: told.prediction.dst_mask
         parts["XSeg-prd"] = lambda: seen_by_model(_required(told.src_segment), to_segment, side)
         parts["XSeg-dst"] = lambda: seen_by_model(_required(told.dst_segment), to_segment, side)
-    chosen = choose_mask(settings.mask_mode, parts, side)
-    return (
-        FaceMask(chosen, 1) if "raw" in settings.mode else shape_mask(chosen, settings.erode_mask, settings.blur_mask)
-    )
+    return choose_mask(settings.mask_mode, parts, side)
+
+
+def shaped_mask(mask: NDArray, settings: MergeSettings) -> FaceMask:
+    """A chosen mask shrunk and softened as set; in the raw modes as it is."""
+    return FaceMask(mask, 1) if "raw" in settings.mode else shape_mask(mask, settings.erode_mask, settings.blur_mask)
 
 
 def _required(segment: NDArray | None) -> NDArray:
@@ -126,6 +146,7 @@ def _put_face(
     face: AlignedFace,
     answer: FaceAnswer,
     mask: FaceMask,
+    adjustment: FaceAdjustment,
     placed: PlacedMask,
     frame_to_paste: NDArray,
     settings: MergeSettings,
@@ -135,14 +156,14 @@ def _put_face(
     layer = face_layer(answer, settings)
     seen = mask.at_model_resolution()
     if not settings.is_seamless:
-        layer = _match_colors(layer, face, seen, settings)
+        layer = _match_colors(layer, face, seen, settings, adjustment)
     pixels = blur_or_sharpen(layer.pixels, settings.sharpen_mode, settings.blursharpen_amount)
     layer = FaceLayer(np.clip(pixels, 0.0, 1.0), layer.face_to_layer)
     dx, dy = face.source.motion.per_frame(settings.motion_blur_power / 100)
     region = placed.region.grown(int(np.ceil(max(abs(dx), abs(dy)) / 2)), frame.shape)
     region = square_region(builder, region, frame_to_paste, face.side)
     if settings.is_seamless:
-        region, pasted = _clone(layer, frame, face, placed, region, frame_to_paste, settings, seen)
+        region, pasted = clone(layer, frame, face, placed, region, frame_to_paste, settings, seen, adjustment)
     else:
         pasted = paste(layer.pixels, compose_affine(frame_to_paste, layer.face_to_layer), region)
     pasted = blur_along(pasted, dx, dy)
@@ -151,22 +172,29 @@ def _put_face(
     blend(canvas, np.ascontiguousarray(placed.region.within(region).of(pasted)), placed)
 
 
-def _match_colors(layer: FaceLayer, face: AlignedFace, seen: NDArray, settings: MergeSettings) -> FaceLayer:
+def _match_colors(
+    layer: FaceLayer, face: AlignedFace, seen: NDArray, settings: MergeSettings, adjustment: FaceAdjustment
+) -> FaceLayer:
     """The new face with the old one's colors, and in mode hist-match with its histogram."""
     pixels, side = layer.pixels, face.side
-    transform = fit_colors(settings.color_transfer, layer.at_model_resolution(side), face.pixels, seen, face.is_inside)
+    transform = adjustment.colors or fit_colors(
+        *(settings.color_transfer, layer.at_model_resolution(side), face.pixels, seen, face.is_inside)
+    )
     if transform is not None:
         pixels = transform.apply(pixels, compose_affine(thumbnail_to_square(side), layer.face_to_layer))
         layer = FaceLayer(pixels, layer.face_to_layer)
     if settings.mode == "hist-match":
         inside = seen if settings.masked_hist_match else None
-        new = layer.at_model_resolution(side)
-        curves = fit_histograms(new, face.pixels, inside, settings.hist_match_threshold, face.is_inside)
+        curves = adjustment.curves or fit_histograms(
+            *(layer.at_model_resolution(side), face.pixels, inside, settings.hist_match_threshold, face.is_inside)
+        )
         layer = FaceLayer(curves.apply(pixels), layer.face_to_layer)
+    if adjustment.level is not None:
+        layer = FaceLayer(adjustment.level.apply(layer.pixels), layer.face_to_layer)
     return layer
 
 
-def _clone(
+def clone(
     layer: FaceLayer,
     frame: NDArray,
     face: AlignedFace,
@@ -175,6 +203,7 @@ def _clone(
     frame_to_paste: NDArray,
     settings: MergeSettings,
     seen: NDArray,
+    adjustment: FaceAdjustment,
 ) -> tuple[Region, NDArray]:
     """The frame's own pixels with the face cloned in, and the region they lie in: `region`, or more."""
     rectangle, free = clone_region(placed, frame.shape)
@@ -183,8 +212,20 @@ def _clone(
     picture = to_float(region.of(frame))
     part = rectangle.within(region)
     part.of(picture)[...] = clone_into(part.of(picture), part.of(pasted), placed.over(rectangle), free)
+    picture = _match_cloned_colors(picture, region, frame, face, settings, seen)
+    if adjustment.cloned is not None:
+        added = added_inside(adjustment.cloned, seen)
+        to_region = region.seen_from(invert_affine(frame_to_paste))
+        picture = np.clip(picture + warp(added, to_region, region.size, "linear", "constant"), 0.0, 1.0)
+    return region, picture
+
+
+def _match_cloned_colors(
+    picture: NDArray, region: Region, frame: NDArray, face: AlignedFace, settings: MergeSettings, seen: NDArray
+) -> NDArray:
+    """A cloned face with the old one's colors, and in mode seamless-hist-match with its histogram."""
     if settings.color_transfer == "none" and settings.mode == "seamless":
-        return region, picture
+        return picture
     new = seen_in_frame(frame, picture, region, face)
     transform = fit_colors(settings.color_transfer, new, face.pixels, seen, face.is_inside)
     if transform is not None:
@@ -194,7 +235,7 @@ def _clone(
     if settings.mode == "seamless-hist-match":
         curves = fit_histograms(new, face.pixels, None, settings.hist_match_threshold, face.is_inside)
         picture = curves.apply(picture)
-    return region, picture
+    return picture
 
 
 def _paste_square(
@@ -223,6 +264,7 @@ def _predicted_square(
     answers: Sequence[FaceAnswer],
     settings: MergeSettings,
     resolution: int,
+    adjustment: FaceAdjustment,
 ) -> MergedFrame:
     """Mode raw-predict: the predicted face of the frame's first face and its mask, alone, always of one size; black
     where there is no face.
@@ -232,7 +274,7 @@ def _predicted_square(
     image, mask = np.zeros((side, side, 3), frame.dtype), np.zeros((side, side), frame.dtype)
     if aligned:
         layer = face_layer(answers[0], settings)
-        chosen = _choose_mask(aligned[0], answers[0], settings).values
+        chosen = _mask_of(aligned[0], answers[0], adjustment, settings).values
         if side != resolution:
             chosen = np.clip(warp(chosen, layer.face_to_layer, side, "cubic", "replicate"), 0, 1)
         image[...] = to_levels(layer.pixels * np.float32(most), frame.dtype)

@@ -42,16 +42,17 @@ COLOR_TRANSFERS = numbered("none", "rct", "lct", "mkl", "mkl-m", "idt", "idt-m",
 
 COMPATIBILITIES = ("none", "dfl")
 
-_BLENDING = ("color_transfer", "motion_blur_power", "sharpen_mode", "blursharpen_amount")
+_STEADY_COLORS = ("stabilize_colors", "stabilize_seamless")
+_BLENDING = (*_STEADY_COLORS, "color_transfer", "motion_blur_power", "sharpen_mode", "blursharpen_amount")
 _SOFTENING = ("image_denoise_power", "bicubic_degrade_power", "color_degrade_power")
 _SHAPING = ("erode_mask", "blur_mask")
 _UPSCALING = ("super_resolution_power", "sr_range")
 IGNORED = {
     "original": (*_BLENDING, *_SOFTENING, *_UPSCALING),
-    "overlay": (),
-    "hist-match": (),
-    "seamless": (),
-    "seamless-hist-match": (),
+    "overlay": ("stabilize_seamless",),
+    "hist-match": ("stabilize_seamless",),
+    "seamless": ("stabilize_colors",),
+    "seamless-hist-match": ("stabilize_colors",),
     "raw-rgb": (*_BLENDING, *_SOFTENING, *_SHAPING),
     "raw-predict": (*_BLENDING, *_SOFTENING, *_SHAPING, "output_face_scale"),
 }
@@ -207,6 +208,38 @@ class MergeSettings(Options):
         help="The values the face enhancer is shown: dfl, those that powers in tutorials assume; correct, those it was"
         " trained on.",
     )
+    stabilize_landmarks: int = option(
+        30,
+        "Stabilize landmarks",
+        low=0,
+        high=100,
+        ask=False,
+        help="Takes the trembling out of where the face is put, over the frames around. 0: every frame for itself.",
+    )
+    stabilize_colors: int = option(
+        50,
+        "Stabilize colors",
+        low=0,
+        high=100,
+        ask=False,
+        help="Takes flicker out of the face's colors; they still follow the light of the shot. Not in seamless modes.",
+    )
+    stabilize_seamless: int = option(
+        50,
+        "Stabilize seamless",
+        low=0,
+        high=100,
+        ask=False,
+        help="In seamless modes: keeps what changes around the mask from flickering over the whole face.",
+    )
+    stabilize_mask: int = option(
+        20,
+        "Stabilize mask",
+        low=0,
+        high=100,
+        ask=False,
+        help="Calms the edge of the mask; it moves by 2 model pixels at most.",
+    )
     compat: str = option(
         "none",
         "Compatible with",
@@ -259,7 +292,32 @@ class MergeSettings(Options):
     def softens_frame(self) -> bool:
         """Whether pixels outside the mask change, too."""
         softening = (self.image_denoise_power, self.bicubic_degrade_power, self.color_degrade_power)
-        return any(softening) and not IGNORED[self.mode]
+        return any(softening) and "color_degrade_power" not in IGNORED[self.mode]
+
+    @property
+    def landmark_strength(self) -> int:
+        """How much landmarks are steadied, 0..100."""
+        return 0 if self.is_classical else self.stabilize_landmarks
+
+    @property
+    def color_strength(self) -> int:
+        """How much the face's colors are steadied, 0..100."""
+        return 0 if self.is_classical or "stabilize_colors" in IGNORED[self.mode] else self.stabilize_colors
+
+    @property
+    def seamless_strength(self) -> int:
+        """How much a cloned face is steadied, 0..100."""
+        return 0 if self.is_classical or not self.is_seamless else self.stabilize_seamless
+
+    @property
+    def mask_strength(self) -> int:
+        """How much the mask is steadied, 0..100."""
+        return 0 if self.is_classical or self.mask_mode == "full" else self.stabilize_mask
+
+    @property
+    def looks_around(self) -> bool:
+        """Whether pixels of the frames around are needed, too."""
+        return bool(self.color_strength or self.seamless_strength or self.mask_strength)
 
     def effective(self) -> dict[str, Any]:
         """The values that reach the picture: what has no effect is left out, so that changing it renders nothing."""
@@ -276,5 +334,12 @@ class MergeSettings(Options):
             ignored.add("sr_range")
         if not self.needs_prediction:
             ignored.add("morph_factor")
+        ignored.add("stabilize_landmarks")  # the landmarks themselves are part of what a frame depends on
+        if not self.color_strength:
+            ignored.add("stabilize_colors")
+        if not self.seamless_strength:
+            ignored.add("stabilize_seamless")
+        if not self.mask_strength:
+            ignored.add("stabilize_mask")
         values = {field.name: getattr(self, field.name) for field in dataclasses.fields(MergeSettings)}
         return {name: value for name, value in values.items() if name not in ignored}

@@ -39,6 +39,12 @@ def test_faces_find_their_frames_by_the_stem_of_the_recorded_name() -> None:
     assert found.orphans == []
 
 
+@pytest.mark.parametrize(("finding", "confidence"), [({"score": 0.75}, 0.75), ({"score": "?"}, None), (None, None)])
+def test_how_sure_the_finder_was_comes_along(finding: object, confidence: float | None) -> None:
+    metadata = dataclasses.replace(record("1.png"), extra={} if finding is None else {"finding": finding})
+    assert collect_frames(paths("1.png"), [("1_0.jpg", metadata)]).frames[0].faces[0].confidence == confidence
+
+
 def test_landmarks_and_brow_lift_come_along() -> None:
     metadata = dataclasses.replace(record("1.png"), brow_lift=0.5)
     face = collect_frames(paths("1.png"), [("1_0.jpg", metadata)]).frames[0].faces[0]

@@ -27,6 +27,14 @@ def test_defaults_are_those_of_the_classical_questions() -> None:
         "compat": "none",
     }
     others = {name: value for name, value in values.items() if name not in words and value != 0}
+    stabilizers = {name: value for name, value in others.items() if name.startswith("stabilize")}
+    assert stabilizers == {
+        "stabilize_landmarks": 30,
+        "stabilize_colors": 50,
+        "stabilize_seamless": 50,
+        "stabilize_mask": 20,
+    }
+    others = {name: value for name, value in others.items() if name not in stabilizers}
     assert others == {"morph_factor": 1.0, "masked_hist_match": True, "hist_match_threshold": 255}
 
 
@@ -158,21 +166,25 @@ SAMPLES: dict[str, Any] = {
     "color_degrade_power": 3,
     "masked_hist_match": False,
     "hist_match_threshold": 3,
+    "stabilize_colors": 3,
+    "stabilize_seamless": 3,
+    "stabilize_mask": 3,
 }
-EVERYWHERE = {"mask_mode", "output_face_scale"}
-BLENDED = {*SAMPLES} - {"masked_hist_match", "hist_match_threshold"}
+EVERYWHERE = {"mask_mode", "output_face_scale", "stabilize_mask"}
+CLONED = {*SAMPLES} - {"masked_hist_match", "hist_match_threshold", "stabilize_colors"}
+PASTED = (CLONED | {"stabilize_colors"}) - {"stabilize_seamless"}
 
 
 @pytest.mark.parametrize(
     ("mode", "counts"),
     [
         ("original", EVERYWHERE | {"erode_mask", "blur_mask"}),
-        ("overlay", BLENDED),
-        ("hist-match", {*SAMPLES}),
-        ("seamless", BLENDED),
-        ("seamless-hist-match", BLENDED | {"hist_match_threshold"}),
+        ("overlay", PASTED),
+        ("hist-match", PASTED | {"masked_hist_match", "hist_match_threshold"}),
+        ("seamless", CLONED),
+        ("seamless-hist-match", CLONED | {"hist_match_threshold"}),
         ("raw-rgb", EVERYWHERE | {"super_resolution_power"}),
-        ("raw-predict", {"mask_mode", "super_resolution_power"}),
+        ("raw-predict", {"mask_mode", "super_resolution_power", "stabilize_mask"}),
     ],
 )
 def test_only_what_reaches_the_picture_is_effective(mode: str, counts: set[str]) -> None:
@@ -190,6 +202,27 @@ def test_details_of_what_is_not_done_have_no_effect() -> None:
     sharp, enhanced = {"blursharpen_amount": 5}, {"super_resolution_power": 5}
     assert MergeSettings.of(sharpen_mode="box", **sharp).effective() != MergeSettings.of(**sharp).effective()
     assert MergeSettings.of(sr_range="correct", **enhanced).effective() != MergeSettings.of(**enhanced).effective()
+
+
+@pytest.mark.parametrize(
+    ("given", "strengths"),
+    [
+        ({}, (30, 50, 0, 20)),
+        ({"mode": "seamless"}, (30, 0, 50, 20)),
+        ({"mode": "raw-rgb"}, (30, 0, 0, 20)),
+        ({"mode": "original", "mask_mode": "full"}, (30, 0, 0, 0)),
+        ({"compat": "dfl"}, (0, 0, 0, 0)),
+        ({"compat": "dfl", "mode": "seamless"}, (0, 0, 0, 0)),
+    ],
+)
+def test_what_is_steadied(given: dict[str, Any], strengths: tuple[int, ...]) -> None:
+    """Older merges knew no frame but their own."""
+    settings = MergeSettings.of(**given)
+    found = (settings.landmark_strength, settings.color_strength, settings.seamless_strength, settings.mask_strength)
+    assert found == strengths
+    assert settings.looks_around == any(strengths[1:])
+    # Steadied landmarks are part of what a frame depends on; how they came about is not.
+    assert MergeSettings.of(**given, stabilize_landmarks=1).effective() == settings.effective()
 
 
 @pytest.mark.parametrize(
@@ -215,7 +248,7 @@ def test_the_frame_is_softened_only_where_faces_are_blended() -> None:
 
 
 def test_settings_are_taken_out_of_a_commands_options() -> None:
-    from mainscripts.merge import MergeOptions
+    from mainscripts.merge_options import MergeOptions
 
     assert issubclass(MergeOptions, Options)
     folders = dict.fromkeys(("input_dir", "output_dir", "output_mask_dir", "aligned_dir", "model_dir"), Path("x"))
