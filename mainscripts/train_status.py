@@ -7,6 +7,7 @@ The trainer writes `report.json` every few seconds (models/report.py); what is s
 from __future__ import annotations
 
 import json
+import math
 import re
 import socket
 import time
@@ -149,14 +150,17 @@ def look_at_training(workspace: Workspace, options: TrainOptions) -> TrainingSta
 
 
 def loss_trend(history: LossHistory) -> tuple[dict[str, float], int]:
-    """The change of every loss from the last but one stretch of iterations to the last; and their length."""
+    """The change of every loss from the last but one stretch of iterations to the last; and their length.
+
+    A loss that was switched on or off in between has none.
+    """
     stretch = min(TREND_ITERATIONS, len(history) // 2)
     if stretch < LEAST_STRETCH:
         return {}, 0
     last = history.values[-stretch:].mean(axis=0, dtype="float64")
     before = history.values[-2 * stretch : -stretch].mean(axis=0, dtype="float64")
     pairs = zip(history.names, before.tolist(), last.tolist(), strict=True)
-    return {name: new / old - 1.0 for name, old, new in pairs if old > 0}, stretch
+    return {name: new / old - 1.0 for name, old, new in pairs if old > 0 and not math.isnan(new)}, stretch
 
 
 def _report(folder: Path) -> dict[str, Any]:

@@ -146,6 +146,11 @@ def test_the_trend_compares_equal_stretches() -> None:
     assert loss_trend(LossHistory(["src_loss"], falling)) == ({"src_loss": -0.5}, 1000)
     assert loss_trend(LossHistory(["src_loss"], falling[:19])) == ({}, 0)
     assert loss_trend(LossHistory()) == ({}, 0)
+    switched_off = np.where(np.arange(3500)[:, None] < 3000, falling, np.nan)
+    assert loss_trend(LossHistory(["src_loss", "gan_loss"], np.hstack([falling, switched_off]))) == (
+        {"src_loss": -0.5},
+        1000,
+    )
 
 
 def test_for_machines_and_people(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
