@@ -26,7 +26,7 @@ from models.base import State
 from models.registry import find_model, known_values, load_model, options_class, read_for_use
 
 if TYPE_CHECKING:
-    from mainscripts.merge import MergeOptions
+    from mainscripts.merge_options import MergeOptions
 
 _MORPHING = ("AMP",)
 

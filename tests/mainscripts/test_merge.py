@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import random
 import re
@@ -26,7 +25,7 @@ from core.progress import SilentProgress
 from facelib.face_type import FaceType
 from facelib.metadata import FaceMetadata, write_face
 from mainscripts import merge
-from mainscripts.merge import MergeOptions, workers_by_default
+from mainscripts.merge_options import MergeOptions
 from merger.journal import JOURNAL_NAME, Networks
 from tests.merger.scenes import TintedPredictor
 from tests.painting import paint_frame
@@ -312,24 +311,39 @@ def test_a_full_disk_is_told_before_the_work(shot: Shot, monkeypatch: pytest.Mon
     assert shot.loaded == 0
 
 
-def test_settings_come_from_a_file_and_flags_win(shot: Shot, tmp_path: Path) -> None:
-    path = tmp_path / "look.json"
-    path.write_text(json.dumps({"mask_mode": 3, "blur_mask": 20}))
-    options = shot.options(settings=path, blur_mask=7)
-    assert (options.mask_mode, options.blur_mask, options.erode_mask) == ("learned-dst", 7, 0)
-    with pytest.raises(BadOption, match="Received: mask"):
-        path.write_text('{"mask": 1}')
-        shot.options(settings=path)
-
-
 def test_folders_not_given_are_those_of_the_workspace(shot: Shot) -> None:
     report = merge.run(shot.workspace, MergeOptions.of(workers=1), Listener())
     assert report.rendered == 6
     assert len(shot.files()) == 12
 
 
-def test_workers_leave_a_core_to_the_model() -> None:
-    assert 1 <= workers_by_default() <= (os.cpu_count() or 1)
+def test_a_range_and_single_frames_are_rendered_alone(shot: Shot) -> None:
+    report, said = shot.merge(frame_range="2-3", frame_list="00006")
+    assert (report.frames, report.rendered) == (3, 3)
+    assert "0 of 3 frames are up to date; 3 new." in said
+    assert sorted(shot.times()) == ["00002.png", "00003.png", "00006.png"]
+    part = shot.files()
+    names, said = rewritten(shot)
+    assert names == ["00001.png", "00004.png", "00005.png"]
+    assert part.items() <= shot.files().items()
+    with pytest.raises(BadOption, match="No frame has this number"):
+        shot.merge(frame_list="7")
+
+
+def test_one_of_several_faces_is_chosen_and_a_change_renders_what_changed(shot: Shot) -> None:
+    _, landmarks = paint_frame(160, 120, (110, 60), 30, seed=9)
+    shot.write_face("00002_1.jpg", "00002.png", landmarks)
+    _, said = shot.merge()
+    assert "1 frame(s) hold more than one face, and all of them are swapped" in said
+    assert "Track 1: 00001 to 00006" in said
+    names, said = rewritten(shot, faces="largest")
+    assert names == ["00002.png"]
+    assert "1 face(s) stay as they are (--faces largest)." in said
+    assert "all of them are swapped" not in said
+    names, _ = rewritten(shot, faces="1")
+    assert names == []
+    with pytest.raises(BadOption, match="There is no track 7"):
+        shot.merge(faces="7")
 
 
 # ------------------------------------------------------------------------------------------------- presets and motion

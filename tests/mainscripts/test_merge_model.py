@@ -11,8 +11,8 @@ import pytest
 from core.errors import BadOption, MissingInput
 from core.options import resolve
 from core.progress import SilentProgress
-from mainscripts.merge import MergeOptions
 from mainscripts.merge_model import fingerprint, open_model, shape_words
+from mainscripts.merge_options import MergeOptions
 from models.base import State
 from models.checkpoint import CheckpointStore
 from models.checkpoint_files import TrainingState

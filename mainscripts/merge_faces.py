@@ -1,0 +1,82 @@
+"""Who is who in the faces of a merge: tracks of extraction, or, for faces of other tools, tracks found here."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from core.errors import BrokenFile, NotAFace
+from core.progress import Progress
+from core.shots import find_shots
+from facelib.extraction import FoundFace
+from facelib.tracking import LOOK_SIDE, Sight, link_faces, look_of
+from merger.face_choice import FaceChoice, track_lines
+from merger.frames import FrameFaces
+from samplelib.sample import Sample
+
+_NO_LOOK = np.full((LOOK_SIDE, LOOK_SIDE, 3), 128, np.uint8)
+
+
+def choose_faces(
+    frames: Sequence[FrameFaces], samples: Iterable[Sample], choice: FaceChoice, progress: Progress
+) -> list[FrameFaces]:
+    """The frames with the faces that shall be swapped; where some show several, their tracks are told.
+
+    Args:
+        samples: the stored faces, whose names are those of the frames' faces.
+
+    Raises:
+        BadOption: as `FaceChoice.of`.
+    """
+    if not choice.needs_tracks and all(len(frame.faces) < 2 for frame in frames):
+        return choice.of(frames)
+    tracked = with_tracks(frames, samples, progress)
+    for line in track_lines(tracked):
+        progress.say(f"  {line}")
+    chosen = choice.of(tracked)
+    left_out = sum(len(frame.faces) for frame in tracked) - sum(len(frame.faces) for frame in chosen)
+    if left_out:
+        progress.say(f"{left_out} face(s) stay as they are (--faces {choice.text}).")
+    return chosen
+
+
+def with_tracks(frames: Sequence[FrameFaces], samples: Iterable[Sample], progress: Progress) -> list[FrameFaces]:
+    """The frames with a track for every face: the recorded ones, or, where no face has one, those found by place, shape
+    and looks.
+    """
+    if any(face.track for frame in frames for face in frame.faces):
+        return list(frames)
+    by_name = {sample.path.name: sample for sample in samples}
+    sights: list[Sight] = []
+    place_of: dict[int, tuple[int, int]] = {}
+    with progress.task("Following faces", total=len(frames), unit="frame") as task:
+        for number, frame in enumerate(frames):
+            found, looks = [], []
+            for place, face in enumerate(frame.faces):
+                try:
+                    found.append(FoundFace.from_landmarks(face.landmarks, 1.0))
+                except NotAFace:
+                    continue
+                looks.append(_look(by_name.get(face.name)))
+                place_of[id(found[-1])] = number, place
+            sights.append(Sight(tuple(found), tuple(looks)))
+            task.advance()
+    shots = find_shots([frame.path.name for frame in frames], [None] * len(frames), [None] * len(frames))
+    faces = [list(frame.faces) for frame in frames]
+    for track in link_faces(sights, shots):
+        for seen in track.faces.values():
+            number, place = place_of[id(seen)]
+            faces[number][place] = dataclasses.replace(faces[number][place], track=track.number)
+    return [dataclasses.replace(frame, faces=tuple(mine)) for frame, mine in zip(frames, faces, strict=True)]
+
+
+def _look(sample: Sample | None) -> np.ndarray:
+    """How a stored face looks, small; gray where it cannot be seen."""
+    if sample is None:
+        return _NO_LOOK
+    try:
+        return look_of(sample.image(), sample.metadata.landmarks)
+    except (BrokenFile, NotAFace):
+        return _NO_LOOK
