@@ -148,6 +148,17 @@ class Workspace:
         return self.root / f"result_mask{extension}"
 
 
+def merge_session_file(models: Path, model: str, model_class: str) -> Path:
+    """Where the merge session of a model lies: beside the model, in the folder of models."""
+    return models / f"{model}_{model_class}_merger_session.json"
+
+
+def merge_session_files(models: Path, model: str, model_class: str) -> list[Path]:
+    """Everything there is of the merge session of a model: its file, earlier states, and what was put aside."""
+    stem = merge_session_file(models, model, model_class).stem
+    return sorted(path for path in models.iterdir() if path.name.startswith(f"{stem}."))
+
+
 def default_workspace() -> Workspace:
     """`workspace` beside `main.py`, unless the environment variable FACELOOM_WORKSPACE names another place."""
     override = os.environ.get("FACELOOM_WORKSPACE")

@@ -24,7 +24,7 @@ from core.files import atomic_write_text
 from core.images import read_image
 from core.options import Options, option
 from core.parallel import map_ordered
-from core.paths import Workspace
+from core.paths import Workspace, merge_session_file
 from core.progress import Progress
 from core.shots import glance
 from merger.frames import FrameFace, FrameFaces, frame_stem, shortened
@@ -34,7 +34,7 @@ from merger.rounds import FrameJob
 from merger.scenes import find_cuts
 from merger.session import MergeSession
 from merger.session_changes import Identity
-from merger.session_file import SessionFile, session_path
+from merger.session_file import SessionFile
 from merger.session_records import SessionFrame
 from merger.settings import MergeSettings
 from merger.tracks import SETTINGS
@@ -129,7 +129,7 @@ def plan_merge(
     saved = find_model(folders.models, options.model, options.force_model_name or options.model_name)
     identity = Identity(saved.name, saved.class_name, saved.iteration or 0)
     file = SessionFile(
-        session_path(folders.models, saved.name, saved.class_name), identity, workspace.root, folders.frames
+        merge_session_file(folders.models, saved.name, saved.class_name), identity, workspace.root, folders.frames
     )
     session = _open(file, settings, frames, options, progress)
     if options.import_session is not None:

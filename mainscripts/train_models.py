@@ -15,9 +15,8 @@ from typing import TYPE_CHECKING, Any
 from core.errors import BadOption, BrokenFile, FaceLoomError
 from core.files import explain_os_error, move_to_trash, replace_patiently, sync_folder
 from core.options import REQUIRED, Asker, OptionSpec, specs
-from core.paths import Workspace
+from core.paths import Workspace, merge_session_files
 from mainscripts.train_options import DELETE, FIRST_NAME, RENAME, TrainOptions, check_new_name, model_menu
-from merger.session_file import session_files
 from models.model_lock import lock_model
 from models.registry import SavedModel, describe, find_model, list_models, model_folder
 
@@ -56,7 +55,7 @@ def rename_model(saved: SavedModel, name: str) -> Path:
         pass  # nobody trains it
     try:
         replace_patiently(saved.folder, target)
-        for path in session_files(target.parent, saved.name, saved.class_name):
+        for path in merge_session_files(target.parent, saved.name, saved.class_name):
             place = path.with_name(target.name + path.name.removeprefix(saved.folder.name))
             if not place.exists():
                 replace_patiently(path, place)
@@ -74,7 +73,7 @@ def delete_model(saved: SavedModel, trash: Path) -> Path:
     """
     with lock_model(saved.folder):
         pass  # nobody trains it
-    sessions = session_files(saved.folder.parent, saved.name, saved.class_name)
+    sessions = merge_session_files(saved.folder.parent, saved.name, saved.class_name)
     return move_to_trash(trash, [saved.folder, *sessions], f"model delete {saved.folder.name}")
 
 

@@ -42,17 +42,6 @@ _EDITS_KEPT = 20_000
 """Of all steps together: a save must be quick."""
 
 
-def session_path(models_folder: Path, model: str, model_class: str) -> Path:
-    """Where the session of a model is."""
-    return models_folder / f"{model}_{model_class}_merger_session.json"
-
-
-def session_files(models_folder: Path, model: str, model_class: str) -> list[Path]:
-    """Everything that belongs to the session of a model: its file, earlier states, and what was put aside."""
-    stem = session_path(models_folder, model, model_class).stem
-    return [path for path in natural_sorted(models_folder.iterdir()) if path.name.startswith(f"{stem}.")]
-
-
 @dataclass(frozen=True)
 class LoadedSession:
     """A session out of its file.

@@ -7,7 +7,14 @@ from pathlib import Path
 import pytest
 
 from core.errors import BadOption, MissingInput
-from core.paths import Workspace, find_video, internal_folder, sibling
+from core.paths import (
+    Workspace,
+    find_video,
+    internal_folder,
+    merge_session_file,
+    merge_session_files,
+    sibling,
+)
 
 
 def test_the_names_users_know() -> None:
@@ -44,3 +51,11 @@ def test_no_video_and_several_videos_are_said_in_words(tmp_path: Path) -> None:
 def test_internal_folder_can_be_named_by_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("FACELOOM_INTERNAL", str(tmp_path))
     assert internal_folder() == tmp_path.resolve()
+
+
+def test_everything_of_one_models_merge_session_is_found(tmp_path: Path) -> None:
+    mine = ["new_SAEHD_merger_session.earlier", "new_SAEHD_merger_session.json", "new_SAEHD_merger_session.other1.json"]
+    for name in (*mine, "new2_SAEHD_merger_session.json", "new_Quick96_merger_session.json", "new_SAEHD"):
+        (tmp_path / name).touch()
+    assert merge_session_file(tmp_path, "new", "SAEHD") == tmp_path / "new_SAEHD_merger_session.json"
+    assert [path.name for path in merge_session_files(tmp_path, "new", "SAEHD")] == mine

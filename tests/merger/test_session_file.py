@@ -16,7 +16,7 @@ from core.errors import BrokenFile, FaceLoomError
 from merger import session_file
 from merger.session import MergeSession
 from merger.session_changes import Identity
-from merger.session_file import STATES_KEPT, SessionFile, session_files, session_path
+from merger.session_file import STATES_KEPT, SessionFile
 from merger.session_records import SessionFrame
 from merger.settings import MergeSettings
 
@@ -300,21 +300,6 @@ def test_the_steps_that_are_kept_have_an_end(tmp_path: Path, monkeypatch: pytest
     again.undo()
     session.undo()
     assert content(again) == content(session)
-
-
-def test_everything_of_one_models_session_is_found(tmp_path: Path) -> None:
-    file = session_of(tmp_path)
-    file.save(filled())
-    file.save(filled())
-    file.put_aside()
-    file.save(filled())
-    (tmp_path / "model" / "new2_SAEHD_merger_session.json").touch()
-    assert session_path(tmp_path / "model", "new", "SAEHD") == file.path
-    assert [path.name for path in session_files(tmp_path / "model", "new", "SAEHD")] == [
-        "new_SAEHD_merger_session.earlier",
-        "new_SAEHD_merger_session.json",
-        "new_SAEHD_merger_session.other1.json",
-    ]
 
 
 def test_a_session_of_other_frames_is_put_aside_under_another_name(tmp_path: Path) -> None:
