@@ -320,9 +320,11 @@ def _tell(
     for name, reason in report.failed.items():
         progress.say(f"Failed: {name}: {reason}")
     if report.failed:
+        marked = by_hand(options) or options.manual_fix
         raise PartialFailure(
             f"{len(report.failed)} of {report.frames} frames could not be done: {few(list(report.failed))}.",
-            "Repair or remove these files, then run the same step again; only they are tried.",
+            f"{'Correct their marks, or repair' if marked else 'Repair or remove'} these files, then run the same step "
+            "again; only they are tried.",
         )
     if len(report.without_face) == report.frames and report.left_out:
         raise MissingInput(

@@ -161,6 +161,7 @@ def test_a_box_without_a_face_is_told_and_the_others_are_done(workspace: Workspa
     with pytest.raises(PartialFailure) as caught:
         extract(workspace, detector="manual")
     assert "00003.png" in str(caught.value)
+    assert caught.value.remedy.startswith("Correct their marks")
     assert names(workspace) == ["00001_0.jpg"]
     mark(workspace, _3=[{"box": box(HEAD)}])
     assert extract(workspace, detector="manual").faces == 1
