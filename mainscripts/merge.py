@@ -18,6 +18,7 @@ from mainscripts.merge_faces import choose_faces
 from mainscripts.merge_model import open_model
 from mainscripts.merge_options import Folders, MergeOptions
 from mainscripts.merge_output import open_writer, require_space
+from mainscripts.merge_report import ShotFolders, report_places, write_merge_report
 from mainscripts.merge_session import leaves_as_is, plan_merge
 from mainscripts.merge_stream import open_stream
 from merger.compositors import CompositorSetup
@@ -67,6 +68,8 @@ def run(workspace: Workspace, options: MergeOptions, progress: Progress) -> Merg
     """
     folders = Folders.of(options, workspace)
     folders.check()
+    if options.report:
+        report_places(folders.merged)  # what is in its way is told before hours of work
     settings = MergeSettings.part_of(options)
     stream = open_stream(options, workspace, folders.frames, progress)
     writer = stream.writer if stream is not None else open_writer(options, folders.frames, progress)
@@ -101,6 +104,10 @@ def run(workspace: Workspace, options: MergeOptions, progress: Progress) -> Merg
         with journal:
             outcome = _merge(jobs, load, keys, journal, folders, writer, options, progress)
     _name_strangers(collection, folders, progress)
+    if options.report:
+        reasons = {failure.frame.stem: failure.reason for failure in outcome.failed}
+        shot = ShotFolders(folders.frames, folders.faces, folders.merged, folders.masks)
+        write_merge_report(shot, reasons, options.workers, progress, frames=[job.frame for job in wanted])
     _report_failures(outcome.failed, len(jobs), progress)
     return MergeReport(len(wanted), outcome.merged, len(wanted) - len(jobs), _without_face(wanted))
 

@@ -120,6 +120,12 @@ class MergeOptions(MergeSettings, MergeOutputOptions, SessionOptions, MergeInput
         False, "Restart", ask=False, help="Renders every frame anew, also those that are up to date."
     )
 
+    report: bool = option(
+        False,
+        "Report",
+        ask=False,
+        help="Then judges the shot on one page, merged_report.html beside the merged frames. By itself: merge report.",
+    )
     save_preset: str | None = option(
         None, "Save as preset", ask=False, help="Keeps these settings under this name, then merges with them."
     )
