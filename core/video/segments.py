@@ -13,6 +13,7 @@ that after a change only the parts it touches are made anew.
 from __future__ import annotations
 
 import contextlib
+import filecmp
 import hashlib
 import os
 from collections.abc import Callable, Collection, Sequence
@@ -148,7 +149,7 @@ class SegmentedVideo:
         """Makes the result of all parts, and a sound track.
 
         Args:
-            put_away: called just before the new video takes the place of an earlier one.
+            put_away: called just before the new video takes the place of an earlier one that is not the same.
 
         Raises:
             ToolFailed: ffmpeg failed, or the result is not what it must be; an earlier result is as it was before.
@@ -165,7 +166,8 @@ class SegmentedVideo:
                 tool.finish()
             made = probe_video(unfinished, self._ffmpeg).video
             verify(made, self._plan.padded(self.frames), count, sound, self.target)
-            put_away()
+            if not (self.target.is_file() and filecmp.cmp(unfinished, self.target, shallow=False)):
+                put_away()
         self.forget({path.name for path in paths})
         return made
 

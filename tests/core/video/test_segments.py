@@ -127,6 +127,16 @@ def test_only_what_changed_is_made_again_and_what_it_replaces_goes(tmp_path: Pat
     assert len(video(tmp_path / "a.mp4", rate=Fraction(25)).missing) == 4
 
 
+def test_an_earlier_result_is_put_away_unless_it_is_the_same(tmp_path: Path) -> None:
+    told: list[bytes] = []
+    segmented = video(tmp_path / "a.mp4")
+    write_missing(segmented)
+    segmented.target.write_bytes(b"of yesterday")
+    segmented.join(put_away=lambda: told.append(segmented.target.read_bytes()))
+    segmented.join(put_away=lambda: told.append(segmented.target.read_bytes()))
+    assert told == [b"of yesterday"]
+
+
 def test_a_part_with_a_stand_in_is_made_again_next_time(tmp_path: Path) -> None:
     segmented = video(tmp_path / "a.mp4")
     for number in range(COUNT):
