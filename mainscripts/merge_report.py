@@ -8,7 +8,7 @@ report_page.py             the page, report_files.py its place: <folder of merge
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -122,7 +122,7 @@ def write_merge_report(
     if not failed and not any(place.merged for place in places):
         raise MissingInput(f"No frame of {folders.frames} is merged in {folders.merged}.", "Run 7) merge first.")
     looks = _look(places, workers, progress)
-    judged = Judged(places, looks, _known(places, faceset, folders, failed))
+    judged = _judge(Judged(places, looks, _known(places, faceset, folders, failed)), progress)
     strips = _draw(judged, workers, progress)
     report = Report(
         title=f"Merged frames: {len(places):,}",
@@ -190,6 +190,21 @@ def _look(places: Sequence[Place], workers: int, progress: Progress) -> list[Fra
                 looks.append(outcome.value)
             task.advance()
     return looks
+
+
+def _judge(judged: Judged, progress: Progress) -> Judged:
+    """Works out what takes long in long shots."""
+    questions: tuple[Callable[[], object], ...] = (
+        lambda: judged.scenes,
+        lambda: judged.records,
+        lambda: judged.found_records,
+        lambda: judged.troubles,
+    )
+    with progress.task("Judging", len(questions), "question") as task:
+        for question in questions:
+            question()
+            task.advance()
+    return judged
 
 
 def _draw(judged: Judged, workers: int, progress: Progress) -> dict[StripKey, bytes]:

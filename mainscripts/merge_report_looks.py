@@ -185,9 +185,11 @@ def _around_face(picture: NDArray, landmarks: NDArray) -> NDArray[np.uint8]:
     side = (box[2] - box[0]) * (1 + 2 * _AROUND)
     side = side if side < length.max() else float(length.max())
     corner = (box[:2] + box[2:] - side) / 2
-    corner = np.where(side < length, np.clip(corner, 0, np.maximum(length - side, 0)), corner)
+    corner = np.where(side <= length, np.clip(corner, 0, np.maximum(length - side, 0)), corner)
     zoom = _PIECE / side
-    return warp(picture, np.column_stack([zoom * np.eye(2), -zoom * corner]), _PIECE, "area-cubic")
+    to_piece = np.column_stack([zoom * np.eye(2), -zoom * (corner - 0.5) - 0.5])  # edges meet edges
+    border = "replicate" if (side <= length).all() else "constant"
+    return warp(picture, to_piece, _PIECE, "area-cubic", border)
 
 
 def _fitted(picture: NDArray) -> NDArray[np.uint8]:

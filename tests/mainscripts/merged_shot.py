@@ -59,7 +59,7 @@ class MergedShot:
         source, landmarks = paint_frame(WIDTH, HEIGHT, (80, 60), HEAD, yaw=yaw, seed=seed)
         write_image(place.data_dst / name, source)
         if face:
-            self.write_face(name, (landmarks + (jump, 0)).astype(np.float32), finding)
+            self.write_face(name, np.asarray(landmarks + np.array([jump, 0]), np.float32), finding)
         mask = np.zeros((HEIGHT, WIDTH), np.uint8)
         cv2.ellipse(mask, (80, 62), (20, 26), 0, 0, 360, 255, -1, cv2.LINE_AA)
         merged = source.copy()

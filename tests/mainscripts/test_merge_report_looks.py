@@ -81,3 +81,11 @@ def test_a_strip_shows_three_pictures_and_gray_for_what_is_missing(tmp_path: Pat
     assert last.min() < 5
     whole = decode_image(strip((place, None)), Path("strip"))
     assert np.abs(whole[:10, :third].astype(int) - 128).max() <= 3  # bars above a wide frame
+
+
+def test_a_face_larger_than_its_frame_is_shown_without_bars(tmp_path: Path) -> None:
+    source, landmarks = paint_frame(100, 100, (50, 80), 110, seed=1)
+    write_image(tmp_path / "f.png", np.full_like(source, 200))
+    place = Place(0, FrameFaces(tmp_path / "f.png", (FrameFace(landmarks),)), None, None)
+    shown = decode_image(strip((place, 0)), Path("strip"))
+    assert shown[:, :190].min() > 190
