@@ -74,7 +74,7 @@ def settle_further(options: TrainOptions, talk: Talk) -> TrainOptions:
     check_flags(options)
     below = {name: value for name, value in talk.given.items() if name in talk.from_file}
     above = {name: value for name, value in talk.given.items() if name not in talk.from_file}
-    given = {**below, **read_options_file(options.options_file), **above}
+    given = _checked(options.model, {**below, **read_options_file(options.options_file), **above})
     options = dataclasses.replace(options, model_values=given)
     if talk.asker is None:
         return options

@@ -61,8 +61,8 @@ def test_what_is_given_is_not_asked(tmp_path: Path) -> None:
     assert person.labels == ["Name of the new model", "Target iteration", "Write preview history", "Pretraining"]
     assert given_values(options) | {} == {
         "batch_size": 2,
-        "resolution": "96",
-        "power": "0",
+        "resolution": 96,
+        "power": 0.0,
         "target_iter": 0,
         "write_preview_history": False,
         "pretrain": False,
@@ -183,6 +183,19 @@ def test_what_is_fixed_stays(tmp_path: Path, with_person: bool) -> None:
 def test_bad_settings_are_refused_with_what_there_is(given: dict[str, object], sentence: str) -> None:
     with pytest.raises(BadOption, match=sentence):
         settle_values("Quick96", given, None)
+
+
+def test_a_file_with_a_setting_that_does_not_exist_is_refused_before_anything_else(tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text('{"colour": 1}')
+    options = train_options(tmp_path / "model", options_file=tmp_path / "run.json")
+    with pytest.raises(BadOption, match=r"Received: colour\."):
+        settle_further(options, talk(tmp_path))
+
+
+def test_what_was_typed_is_repeated_as_it_was_meant(tmp_path: Path) -> None:
+    given = {"write_preview_history": "y", "pretrain": "no", "power": "0,5", "batch_size": "4"}
+    options = settle_further(train_options(tmp_path / "model"), talk(tmp_path, **given))
+    assert further_words(options) == ["--set", "write_preview_history=y", "--set", "power=0.5"]
 
 
 def test_set_beats_the_file_of_options_which_beats_the_answers(tmp_path: Path) -> None:
