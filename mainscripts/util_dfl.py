@@ -102,7 +102,7 @@ class _Exchange:
                     self._write(place, targets[place], turn)
                 except (BrokenFile, NotAFace, FaceLoomError) as problem:
                     failed.append(place.name)
-                    task.note(problem.what)
+                    self.progress.say(f"{place.name}: {getattr(problem, 'why', problem.what)}")
                 task.advance()
         for names, what in ((self.saved_anew, "had to be encoded again"), (self.masks_reduced, "have a smaller mask")):
             if names:
@@ -110,7 +110,7 @@ class _Exchange:
         if failed:
             raise PartialFailure(
                 f"{len(failed)} of {len(places)} faces were not written to {self.output}: {_listed(failed)}.",
-                "Each was named with its reason.",
+                "The lines above say why.",
             )
         self.progress.say(f"{len(places)} faces are in {self.output} now.")
         return ExchangeReport(len(places), tuple(self.saved_anew), tuple(self.masks_reduced))

@@ -101,13 +101,17 @@ def test_a_mask_that_had_to_shrink_is_named(tmp_path: Path) -> None:
     assert read_metadata(tmp_path / "out" / path.name).mask_size == (256, 256)
 
 
-def test_what_cannot_be_written_is_named_and_the_rest_is_there(tmp_path: Path) -> None:
+def test_what_cannot_be_written_is_named_and_the_rest_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(SILENT, "say", said.append)
     source = tmp_path / "in"
     write_painted_faceset(source, 2, 64)
     (source / "frame.jpg").write_bytes(face_jpeg(face_type="mark_only", image_to_face_mat=...))
     (source / "bad.jpg").write_bytes(face_jpeg()[:500])
     with pytest.raises(PartialFailure, match=r"2 of 4 faces were not written to .*: bad\.jpg, frame\.jpg\."):
         export_dfl(source, tmp_path / "out", SILENT)
+    assert [line.partition(": ")[0] for line in said] == ["bad.jpg", "frame.jpg"]
+    assert all(len(line.partition(": ")[2]) > 20 for line in said)
     assert len(list((tmp_path / "out").iterdir())) == 2
 
 
