@@ -153,7 +153,7 @@ def _open(
         found = None
     if found is None:
         progress.say(f"A session is begun with these settings: {file.path}.")
-        session = MergeSession(known, settings, _look_for_cuts(frames, options.workers, progress))
+        session = MergeSession(known, settings, look_for_cuts(frames, options.workers, progress))
         progress.say(f"{len(session.scenes)} scene(s).")
         file.save(session)
         return session
@@ -205,7 +205,7 @@ def _glance_at(path: Path) -> tuple[NDArray[np.uint8], tuple[int, int]]:
     return glance(picture), (picture.shape[1], picture.shape[0])
 
 
-def _look_for_cuts(frames: Sequence[FrameFaces], workers: int, progress: Progress) -> list[int]:
+def look_for_cuts(frames: Sequence[FrameFaces], workers: int, progress: Progress) -> list[int]:
     """Looks at every frame once. One that cannot be read ends no scene; merging will tell of it."""
     paths = [frame.path for frame in frames]
     seen = []

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import random
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -20,6 +24,7 @@ from merger.session_file import STATES_KEPT, SessionFile
 from merger.session_records import SessionFrame
 from merger.settings import MergeSettings
 
+ROOT = Path(__file__).resolve().parents[2]
 MODEL = Identity("new", "SAEHD", 1000, "weights", "xseg")
 FRAMES = tuple(SessionFrame(f"{n + 1:05d}.png", ((f"face {n}", 1), (f"other {n}", 2)), 100 + n, n) for n in range(8))
 
@@ -247,6 +252,40 @@ def test_a_crash_at_any_step_of_saving_leaves_the_old_or_the_new_session(
             break
     assert crashed >= 6
     assert left >= 0, "the last round must have come to its end"
+
+
+SAVER = """
+import itertools, sys
+from pathlib import Path
+
+from tests.merger.test_session_file import filled, session_of
+
+file, session = session_of(Path(sys.argv[1])), filled()
+for number in itertools.count():
+    session.mark(0, str(number))
+    file.save(session)
+    sys.stdout.write(f"{number}\\n")
+    sys.stdout.flush()
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name == "nt", reason="processes are killed as on Unix")
+def test_a_process_that_is_killed_while_it_saves_loses_nothing_it_has_saved(tmp_path: Path) -> None:
+    rng = random.Random(5)
+    for _ in range(6):
+        with subprocess.Popen(
+            [sys.executable, "-c", SAVER, str(tmp_path)], cwd=ROOT, stdout=subprocess.PIPE, text=True
+        ) as saver:
+            assert saver.stdout is not None
+            saved = [int(saver.stdout.readline()) for _ in range(rng.randint(1, 40))]
+            time.sleep(rng.random() * 0.02)  # to be in the middle of a save
+            saver.kill()
+            saved += [int(line) for line in saver.stdout if line.endswith("\n")]
+        found = session_of(tmp_path).load(FRAMES)
+        assert found is not None
+        assert found.notes == []
+        assert int(found.session.marks[0]) in (saved[-1], saved[-1] + 1)
 
 
 def test_a_file_cut_at_any_length_gives_the_state_before_or_the_whole(tmp_path: Path) -> None:
