@@ -38,7 +38,7 @@ from mainscripts.facesettool_network import (
     make_enhancers,
     network_is_there,
 )
-from mainscripts.util_pictures import flat_stem, fresh_sibling, report_problems
+from mainscripts.util_pictures import flat_stems, fresh_sibling, report_problems
 from samplelib.faceset import open_faceset
 from samplelib.resizing import face_from_frame, require_same_picture, resize_face, resized_metadata
 from samplelib.sample import LARGEST_SIDE, FacePlace, Sample, open_sample
@@ -251,8 +251,8 @@ def _for_all(
         )
     output = fresh_sibling(workspace, folder, suffix, progress)
     jobs = [
-        replace(make_job(sample.place, sample.metadata), target=output / f"{flat_stem(sample)}.jpg")
-        for sample in faceset
+        replace(make_job(sample.place, sample.metadata), target=output / f"{stem}.jpg")
+        for sample, stem in zip(faceset, flat_stems(faceset), strict=True)
     ]
     require_free_space(output, sum(sample.place.length or sample.place.path.stat().st_size for sample in faceset))
     problems = [(path.name, reason) for path, reason in faceset.problems]

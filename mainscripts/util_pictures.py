@@ -7,7 +7,8 @@ enough; running again puts the old ones into the trash.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from itertools import chain, count
 from pathlib import Path
 
 import cv2
@@ -118,9 +119,17 @@ def fresh_sibling(workspace: Workspace, folder: Path, suffix: str, progress: Pro
     return output
 
 
-def flat_stem(sample: Sample) -> str:
-    """The name of a face without suffix; a folder in a pack becomes part of it."""
-    return Path((sample.place.packed_name or sample.place.name).replace("/", "_")).stem
+def flat_stems(samples: Iterable[Sample]) -> list[str]:
+    """The names of faces without suffix, no two the same on any system; a folder in a pack becomes part of them."""
+    stems: list[str] = []
+    taken: set[str] = set()
+    for sample in samples:
+        path = Path((sample.place.packed_name or sample.place.name).replace("/", "_"))
+        names = chain([path.stem, f"{path.stem}_{path.suffix[1:]}"], (f"{path.stem}_{n}" for n in count(2)))
+        stem = next(name for name in names if name.casefold() not in taken)
+        taken.add(stem.casefold())
+        stems.append(stem)
+    return stems
 
 
 def _for_every_face(
@@ -137,9 +146,9 @@ def _for_every_face(
     problems = [(path.name, reason) for path, reason in faceset.problems]
     drawn = 0
     with progress.task(title, len(faceset), "face") as task:
-        for sample in faceset:
+        for sample, stem in zip(faceset, flat_stems(faceset), strict=True):
             try:
-                drawn += draw(sample, output / flat_stem(sample))
+                drawn += draw(sample, output / stem)
             except FaceLoomError as problem:
                 problems.append((sample.path.name, problem.what))
             task.advance()

@@ -191,3 +191,15 @@ def test_empty_folders_and_wrong_values(tmp_path: Path) -> None:
         run_resize(tmp_path)
     with pytest.raises(BadOption, match=r"Received: 64\."):
         ResizeOptions.of(input_dir=tmp_path, image_size=64)
+
+
+def test_names_that_differ_in_the_extension_only_stay_two_faces(faces: Path) -> None:
+    (faces / "00002_0.jpg").rename(faces / "00001_0.jpeg")
+    before = content(faces)
+    report = run_resize(faces, image_size=128)
+    assert report.faces == len(list(report.folder.iterdir())) == 3
+    run_resize(faces, image_size=128, merge_back=True)
+    frames = {s.metadata.frame_name for s in open_faceset(faces)}
+    assert len(frames) == 3
+    undo(Workspace(faces.parent), UndoOptions(), SILENT)
+    assert content(faces) == before
