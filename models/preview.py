@@ -119,15 +119,19 @@ def draw_sheet(columns: Sequence[tuple[str, np.ndarray]], title: str) -> np.ndar
     width = 2 * _MARGIN + len(columns) * cell + (len(columns) - 1) * _GAP
     height = _TITLE + _LABEL + rows * (cell + _GAP) - _GAP + _MARGIN
     sheet = np.full((height, width, 3), _PAPER, np.uint8)
-    fitting = int((width - 2 * _MARGIN) / (0.56 * max(1, len(title))))  # a letter is about 0.56 of its height wide
-    _write(sheet, title, _MARGIN, _TITLE - 11, max(9, min(17, fitting)), _INK)
+    _write(sheet, title, _MARGIN, _TITLE - 11, _fitting(title, width - 2 * _MARGIN, 17), _INK)
     for number, (label, pictures) in enumerate(columns):
         left = _MARGIN + number * (cell + _GAP)
-        _write(sheet, label, left, _TITLE + _LABEL - 8, 14, _PALE)
+        _write(sheet, label, left, _TITLE + _LABEL - 8, _fitting(label, cell, 14), _PALE)
         for row, picture in enumerate(pictures):
             top = _TITLE + _LABEL + row * (cell + _GAP)
             sheet[top : top + cell, left : left + cell] = _as_cell(picture, cell)
     return sheet
+
+
+def _fitting(text: str, width: int, largest: int) -> int:
+    """The size of letters for a text that has so many pixels. A letter is about 0.56 of its height wide."""
+    return max(9, min(largest, int(width / (0.56 * max(1, len(text))))))
 
 
 def _as_cell(picture: np.ndarray, cell: int) -> np.ndarray:

@@ -173,6 +173,13 @@ def test_the_faces_shown_stay_when_others_come_and_go(tmp_path: Path) -> None:
     assert sorted(len(everything - some) for some in without) == [0] * 8 + [1] * 4
 
 
+def test_a_label_stays_over_its_column() -> None:
+    """Of the samples' sheet, whose longest label is wider than a cell in letters of the usual size."""
+    sheet = draw_sheet([("eyes and mouth: counts more", flat(0.5)), ("", flat(0.5))], "title")
+    beyond = sheet[34 : 34 + 24, 8 + CELL + 1 :]
+    assert (beyond == sheet[0, 0]).all()
+
+
 def test_a_sheet_names_the_page_and_a_long_title_stays_inside(tmp_path: Path) -> None:
     narrow = draw_sheet([("a", np.zeros((1, 272, 272, 3), np.uint8))], "SAEHD   iteration 1,234,567   src loss 0.1234")
     assert not (narrow[:34, -8:] > 128).any()
