@@ -107,6 +107,7 @@ def write_merge_report(
     progress: Progress,
     page: Path | None = None,
     frames: Sequence[FrameFaces] | None = None,
+    cuts: Sequence[int] | None = None,
 ) -> WrittenReport:
     """Judges a merged shot and writes the page and its JSON.
 
@@ -115,6 +116,7 @@ def write_merge_report(
         workers: processes; few frames are looked at in this one.
         page: None: beside the folder of merged frames.
         frames: in order, each with the faces that were swapped; None: all frames of the folder, with all their faces.
+        cuts: first frames of all scenes but the first, where a session knows them; None: they are found.
     """
     files = report_places(folders.merged, page)
     faceset, frames = _gather(folders, frames, progress)
@@ -122,7 +124,7 @@ def write_merge_report(
     if not failed and not any(place.merged for place in places):
         raise MissingInput(f"No frame of {folders.frames} is merged in {folders.merged}.", "Run 7) merge first.")
     looks = _look(places, workers, progress)
-    judged = _judge(Judged(places, looks, _known(places, faceset, folders, failed)), progress)
+    judged = _judge(Judged(places, looks, _known(places, faceset, folders, failed, cuts)), progress)
     strips = _draw(judged, workers, progress)
     report = Report(
         title=f"Merged frames: {len(places):,}",
@@ -224,7 +226,13 @@ def _processes(jobs: Sequence[Any], workers: int) -> int:
     return min(workers, len(jobs) // _FEW)
 
 
-def _known(places: Sequence[Place], faceset: Faceset, folders: ShotFolders, failed: Mapping[str, str]) -> Known:
+def _known(
+    places: Sequence[Place],
+    faceset: Faceset,
+    folders: ShotFolders,
+    failed: Mapping[str, str],
+    cuts: Sequence[int] | None,
+) -> Known:
     numbers = {place.faces.stem: place.number for place in places}
     record = read_record(folders.frames)
     keys, faces = _faces_of(places, faceset)
@@ -237,6 +245,7 @@ def _known(places: Sequence[Place], faceset: Faceset, folders: ShotFolders, fail
         ),
         pasted={(r.stem, r.face): r for r in read_meters(folders.merged / METERS_NAME)},
         rate=None if record is None else record.rate,
+        cuts=None if cuts is None else tuple(cuts),
     )
 
 

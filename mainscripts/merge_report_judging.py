@@ -99,6 +99,7 @@ class Known:
         sureness: of each face the detector's score and the landmark network's logit, NaN where nothing was noted.
         pasted: by stem and number of the face from 1, what the merge wrote down of it.
         rate: frames a second; None: not known.
+        cuts: first frames of all scenes but the first; None: they are to be found.
     """
 
     failed: Mapping[int, str] = field(default_factory=dict)
@@ -107,6 +108,7 @@ class Known:
     sureness: Mapping[FaceKey, tuple[float, float]] = field(default_factory=dict)
     pasted: Mapping[tuple[str, int], MeterRecord] = field(default_factory=dict)
     rate: Fraction | None = None
+    cuts: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,8 +130,11 @@ class Judged:
     @cached_property
     def scenes(self) -> list[range]:
         """The frames of each scene, found as the merge finds them."""
-        glances = [look.glance if look.size is not None else None for look in self.looks]
-        cuts = find_cuts([place.faces for place in self.places], glances, [look.size for look in self.looks])
+        cuts = self.known.cuts
+        if cuts is None:
+            glances = [look.glance if look.size is not None else None for look in self.looks]
+            found = find_cuts([place.faces for place in self.places], glances, [look.size for look in self.looks])
+            cuts = tuple(found)
         return [range(first, after) for first, after in pairwise([0, *cuts, len(self)])]
 
     @cached_property

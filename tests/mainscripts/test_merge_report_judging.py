@@ -91,6 +91,13 @@ def test_frames_and_times() -> None:
     assert shot.scene_of(2) == 1
 
 
+def test_the_cuts_of_a_session_count() -> None:
+    shot = judged([0, 0, 0, 3, 0, 0], known=Known(cuts=(3,)))
+    assert shot.scenes == [range(3), range(3, 6)]
+    assert [shot.scene_of(n) for n in (2, 3)] == [1, 2]
+    assert np.isnan(shot.jitter[0][[2, 3]]).all()
+
+
 def test_spread_leaves_out_what_is_not_known() -> None:
     assert spread(np.array([np.nan, 1.0, 3.0, 2.0])) == (2.0, 3.0)
     assert spread(np.array([np.nan])) is None
