@@ -106,7 +106,9 @@ def _ask_rename(workspace: Workspace, folder: Path, class_name: str, asker: Aske
 
 def _ask_delete(workspace: Workspace, folder: Path, class_name: str, asker: Asker, say: Callable[[str], None]) -> None:
     saved = _ask_which(folder, class_name, "Which one goes into the trash", asker)
-    if saved is not None and asker.ask(_question(f"{saved.name}, {describe(saved)}, with its backups", bool), False):
+    if saved is None:
+        return
+    if asker.ask(_question(f"Move {saved.name} ({describe(saved)}) with its backups into the trash", bool), False):
         say(f"Moved to {delete_model(saved, workspace.trash)}. To bring it back: workspace undo.")
 
 

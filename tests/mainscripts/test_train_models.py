@@ -78,8 +78,11 @@ def test_the_merge_session_of_a_model_goes_where_the_model_goes(models: Path) ->
 
 
 def test_delete_asks_and_can_be_undone(models: Path) -> None:
-    name, _ = choose(models, "d", "young", "n", "d", "0", "y", "")
+    name, person = choose(models, "d", "young", "n", "d", "0", "y", "")
     assert name == "old_one"
+    asked = [question for question in person.questions if "with its backups into the trash" in question]
+    assert len(asked) == 2
+    assert asked[0].startswith("[n] Move young (iteration 7, saved")
     assert [p.name for p in models.iterdir() if p.name.startswith("young")] == ["young_Other"]
     box, record = newest_box(Workspace(models.parent).trash)
     assert record["reason"] == "model delete young_Quick96"
