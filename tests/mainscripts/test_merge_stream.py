@@ -7,7 +7,7 @@ import random
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -18,11 +18,19 @@ import pytest
 from core.errors import BadOption, Cancelled, PartialFailure
 from core.files import list_images
 from core.images import read_gray, read_image
+from core.progress import SILENT
 from core.video.probe import probe_video
 from core.video.properties import ColorTags
 from core.video.record import FramesRecord, write_record
 from core.video.segments import plan_parts
 from mainscripts import merge, merge_stream
+from merger.compositing import MergedFrame
+from merger.engine import MergeOutcome
+from merger.frames import FrameFaces
+from merger.journal import RenderKey
+from merger.outputs import RawWriter
+from merger.rounds import FrameJob
+from merger.settings import MergeSettings
 from merger.streaming import FrameQueue
 from tests.core.video.clips import make_clip, packet_hash, raw_frames
 from tests.mainscripts.test_merge import ROOT, Shot
@@ -143,6 +151,30 @@ def test_what_cannot_work_is_refused_before_the_model_is_loaded(shot: Shot, give
     with pytest.raises(BadOption, match=words):
         shot.merge(**given)
     assert shot.loaded == 0
+
+
+def test_parts_begin_where_scenes_do(shot: Shot) -> None:
+    stream = merge_stream.open_stream(
+        shot.options(stream=target(shot)), shot.workspace, shot.workspace.data_dst, SILENT
+    )
+    assert stream is not None
+    wanted = [FrameJob(FrameFaces(path), MergeSettings()) for path in list_images(frames_folder)]
+    keys = {job.frame.stem: RenderKey(job.frame.stem, "", "", "", "") for job in wanted}
+
+    def copy_frames(jobs: Sequence[FrameJob], queue: FrameQueue) -> MergeOutcome:
+        for job in jobs:
+            frame = read_image(job.frame.path)
+            merged = MergedFrame(frame, np.zeros(frame.shape[:2], np.uint8))
+            image, mask = RawWriter().encode(merged, frame)
+            (queue.frames_folder / f"{job.frame.stem}.ppm").write_bytes(image)
+            (queue.masks_folder / f"{job.frame.stem}.pgm").write_bytes(mask)
+            queue.record(job.frame.stem)
+        return MergeOutcome(len(jobs))
+
+    assert stream.merge(wanted, keys, True, copy_frames, cuts=[3])[0] == COUNT
+    parts = sorted(path.name[:13] for path in (shot.workspace.root / ".result.mp4.parts").glob("0*"))
+    assert parts == ["000000-000002", "000003-000004", "000005-000006"]
+    assert probe_video(target(shot)).video.frames == COUNT
 
 
 def test_frames_of_unknown_rate_are_refused(shot: Shot) -> None:
