@@ -16,14 +16,18 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from core.errors import BadOption, FaceLoomError, MissingInput, NotAFace
+import numpy as np
+
+from core.errors import BadOption, BrokenFile, FaceLoomError, MissingInput, NotAFace
 from core.files import atomic_write_bytes, explain_os_error, list_images, move_to_trash, natural_sorted, undo_box
+from core.images import decode_image
 from core.paths import FACE_EXTENSIONS, Workspace
 from core.progress import Progress
 from core.renames import finish_renames
 from facelib import legacy_pack
 from facelib.metadata import metadata_from_jpeg, read_face
 from mainscripts.extract_plan import few
+from mainscripts.util_dfl import same_face
 from mainscripts.util_pictures import report_problems
 from samplelib import pack
 from samplelib.faceset import packed_places
@@ -125,9 +129,10 @@ def _write_legacy(path: Path, files: Sequence[pack.PackedFile], progress: Progre
                 person, _, name = file.name.rpartition("/")
                 try:
                     jpeg, metadata = read_face(file.path)
+                except (NotAFace, BrokenFile) as problem:
+                    problems.append((file.path, getattr(problem, "why", problem.what)))
+                else:
                     yield legacy_pack.FaceToPack(jpeg, metadata, legacy_pack.PackedName(name, person or None))
-                except NotAFace as problem:
-                    problems.append((file.path, problem.what))
                 task.advance()
 
     legacy_pack.write_legacy_pack(path, faces())
@@ -188,10 +193,21 @@ def _checked_places(path: Path, progress: Progress) -> list[FacePlace]:
 
 
 def _same(place: FacePlace, target: Path) -> bool:
+    """Whether a file is what is packed: byte for byte, or, in the older pack, the same picture and the same record."""
     try:
-        return target.is_file() and target.read_bytes() == place.read()
+        if not target.is_file():
+            return False
+        stored, packed = target.read_bytes(), place.read()
     except OSError as problem:
         raise explain_os_error(problem, target) from problem
+    if stored == packed or place.path.name == pack.PACK_NAME:
+        return stored == packed
+    try:
+        records = metadata_from_jpeg(stored, target), metadata_from_jpeg(packed, place.label)
+        same_picture = np.array_equal(decode_image(stored, target), decode_image(packed, place.label))
+    except (BrokenFile, NotAFace):
+        return False
+    return same_picture and same_face(*records)
 
 
 def _put_aside(path: Path) -> Path:

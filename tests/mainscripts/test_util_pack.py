@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from core.errors import BadOption, BrokenFile, FaceLoomError, MissingInput, PartialFailure
 from core.paths import Workspace
 from core.progress import SILENT
+from facelib.metadata import read_face, write_face
 from mainscripts import util_pack
 from mainscripts.util import UtilOptions, run
 from mainscripts.workspace import UndoOptions, undo
@@ -47,6 +49,30 @@ def test_there_and_back(faces: Path, format: str, name: str) -> None:
     if format == "faceloom":
         assert files(faces) == before
     assert len(open_faceset(faces)) == 4
+
+
+@pytest.mark.parametrize("format", ["faceloom", "dfl"])
+def test_files_that_stayed_beside_their_pack_are_not_in_its_way(faces: Path, format: str) -> None:
+    before = files(faces)
+    util(faces, pack_faceset=True, format=format)
+    assert util(faces, unpack_faceset=True) == 4
+    assert files(faces) == before
+    util(faces, pack_faceset=True, format=format)
+    jpeg, metadata = read_face(faces / "00001_0.jpg")
+    write_face(faces / "00001_0.jpg", jpeg, dataclasses.replace(metadata, brow_lift=0.5))
+    with pytest.raises(BadOption, match=r"1 files in .* differ from them. Received: 00001_0\.jpg"):
+        util(faces, unpack_faceset=True)
+
+
+@pytest.mark.parametrize("format", ["faceloom", "dfl"])
+def test_a_damaged_face_is_named_and_the_others_are_packed(faces: Path, format: str) -> None:
+    damaged = faces / "00002_0.jpg"
+    damaged.write_bytes(damaged.read_bytes()[:500])
+    with pytest.raises(PartialFailure, match=r"1 of 4 faces could not be worked on: 00002_0\.jpg"):
+        util(faces, pack_faceset=True, format=format, delete_originals=True)
+    assert list(files(faces)) == ["00002_0.jpg"]
+    damaged.unlink()
+    assert len(open_faceset(faces)) == 3
 
 
 def test_originals_stay_unless_asked_and_undo_brings_them_back(faces: Path) -> None:
