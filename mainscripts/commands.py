@@ -104,7 +104,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("model rename", _MODEL, "RenameOptions", "Gives a model another name.", "run_rename"),
     Command("model delete", _MODEL, "DeleteOptions", "Puts a model into the trash.", "run_delete"),
     Command("merge", "mainscripts.merge", "MergeOptions", "Puts the learned face onto every frame."),
-    Command("merge report", "mainscripts.merge_report", "ReportOptions", "Judges what was merged, on one page."),
+    Command("report", "mainscripts.merge_report", "ReportOptions", "Judges what was merged, on one page."),
     Command("presets", "mainscripts.presets", "PresetsOptions", "Lists the settings of merging kept under names."),
     Command("util", "mainscripts.util", "UtilOptions", "Works on a folder of faces.", prints=("print_metadata",)),
     Command("facesettool resize", _FACESET, "ResizeOptions", "Makes all faces another size or type.", "resize"),

@@ -1,4 +1,4 @@
-"""`merge --report`, `merge report`: what a supervisor reads before watching a merged shot. Nothing is rendered.
+"""`merge --report`, and `report` by itself: what a supervisor reads before watching a merged shot. Nothing is rendered.
 
 merge_report_looks.py      what is seen of each frame, in worker processes
 merge_report_judging.py    what stands out, as numbers
@@ -46,7 +46,7 @@ _FEW = 8
 
 @dataclass(kw_only=True)
 class ReportOptions(Options):
-    """What `merge report` judges; where nothing is named, the places of the workspace."""
+    """What `report` judges; where nothing is named, the places of the workspace."""
 
     input_dir: Path | None = option(None, "Folder of frames", ask=False, help="Else data_dst.")
     output_dir: Path | None = option(None, "Folder of merged frames", ask=False, help="Else data_dst/merged.")
@@ -85,7 +85,7 @@ class WrittenReport:
 
 
 def run(workspace: Workspace, options: ReportOptions, progress: Progress) -> WrittenReport:
-    """The command `merge report`: judges what has been merged, as it is.
+    """The command `report`: judges what has been merged, as it is.
 
     Raises:
         MissingInput: there are no frames, or none is merged.
