@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.errors import BadOption, BrokenFile, FaceLoomError, MissingInput
-from core.options import Asker, OptionSpec
-from core.paths import pretraining_faces_folder
+from core.options import Asker, OptionSpec, specs
+from core.paths import Workspace, pretraining_faces_folder
 from core.progress import Progress
 from mainscripts.train_options import TrainOptions
+from models.registry import options_class
 
 if TYPE_CHECKING:
     from models.base import SwapModel
@@ -49,6 +50,17 @@ def refusal(options: TrainOptions) -> BadOption | None:
         f"Pretraining needs faces of many people, and there are none in {folder}.",
         "Put a faceset there, loose or as a pack, or name another folder with --pretraining-data-dir.",
     )
+
+
+def require_faces(options: TrainOptions, workspace: Workspace) -> None:
+    """Before a new model's questions: raises MissingInput where it could train on nothing, not even pretrain."""
+    from samplelib.faceset import require_face_files
+
+    knows_pretraining = any(spec.name == SETTING for spec in specs(options_class(options.model)))
+    if knows_pretraining and refusal(options) is None:
+        return
+    require_face_files(options.training_data_src_dir or workspace.data_src_aligned)
+    require_face_files(options.training_data_dst_dir or workspace.data_dst_aligned)
 
 
 def care_about_faces(asker: Asker, options: TrainOptions, say: Callable[[str], None]) -> Asker:

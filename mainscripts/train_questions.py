@@ -23,7 +23,7 @@ from core.paths import Workspace
 from mainscripts.answers import Talk, recall, remember
 from mainscripts.train_models import choose_model, saved_state
 from mainscripts.train_options import TrainOptions, check_flags
-from mainscripts.train_pretraining import care_about_faces
+from mainscripts.train_pretraining import care_about_faces, require_faces
 from mainscripts.train_previews import KEPT_AS
 from models.registry import MODEL_CLASSES, known_values, options_class
 
@@ -94,7 +94,9 @@ def _ask_settings(options: TrainOptions, workspace: Workspace, asker: Asker) -> 
     before = settle_values(options.model, given, kept)  # what cannot be is refused before anything is asked
     if saved is None and CheckpointStore(options.chosen_folder(workspace)).saves:
         return options  # it is no new model but a damaged one, which the training says in words
-    if saved is not None and not _wants_to_change(options):
+    if saved is None:
+        require_faces(options, workspace)
+    elif not _wants_to_change(options):
         return options
     recorder = _Answers(care_about_faces(asker, options, console.say))
     key = remembered_key(options.model)

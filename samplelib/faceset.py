@@ -26,6 +26,7 @@ _CHUNK = 64
 _NAMED = 5
 """How many of the unusable files an error lists."""
 _RECOVERABLE = "If it was a face of this folder: util --recover-records --input-dir <folder> gives it its record back."
+_REMEDY = "Run the step `data_src faceset extract` (4) or `data_dst faceset extract` (5) first."
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,19 +70,25 @@ def open_faceset(folder: Path, progress: Progress = SILENT) -> Faceset:
     packed = _open_packed(folder, progress)
     if packed is not None:
         return packed
-    remedy = "Run the step `data_src faceset extract` (4) or `data_dst faceset extract` (5) first."
     try:
         places, left_out = face_places(folder)
     except MissingInput as problem:
-        raise MissingInput(problem.what, remedy) from problem
+        raise MissingInput(problem.what, _REMEDY) from problem
     if left_out:
         progress.say(_beside(folder, left_out))
     samples, problems = _read_all(folder, places, progress)
     if not samples:
-        raise MissingInput(f"There is no face to work with in {folder}.{_listed(problems)}", remedy)
+        raise MissingInput(f"There is no face to work with in {folder}.{_listed(problems)}", _REMEDY)
     if (folder / PACK_NAME).is_file():
         remember(LegacyPack(folder / PACK_NAME), samples, problems)
     return Faceset(folder, tuple(samples), tuple(problems))
+
+
+def require_face_files(folder: Path) -> None:
+    """At a glance, before anything is opened: raises MissingInput where no file can be a face or a pack of them."""
+    kinds = (*FACE_EXTENSIONS, ".png", Path(own_pack.PACK_NAME).suffix, Path(PACK_NAME).suffix)
+    if not folder.is_dir() or not any(path.suffix.lower() in kinds for path in folder.iterdir()):
+        raise MissingInput(f"There is no face to work with in {folder}.", _REMEDY)
 
 
 def _read_all(folder: Path, places: list[FacePlace], progress: Progress) -> tuple[list[Sample], list[tuple[Path, str]]]:

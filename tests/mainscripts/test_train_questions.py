@@ -36,6 +36,14 @@ SAVED: dict[str, Any] = {
 }
 
 
+@pytest.fixture(autouse=True)
+def faces(tmp_path: Path) -> None:
+    """The workspace has files that look like faces."""
+    for folder in (Workspace(tmp_path).data_src_aligned, Workspace(tmp_path).data_dst_aligned):
+        folder.mkdir(parents=True)
+        (folder / "00001_0.jpg").touch()
+
+
 def test_a_new_model_is_asked_everything_once_in_order(tmp_path: Path) -> None:
     person = Person("mine", "1000", "", "8", "96", "", "")
     options = settle_further(train_options(tmp_path / "model"), talk(tmp_path, person))
@@ -116,6 +124,21 @@ def test_enter_asks_for_what_can_still_change(tmp_path: Path, monkeypatch: pytes
     assert options.model_values == {"power": 0.0}
     assert further_words(options) == ["--set", "power=0.0"], "its default, but not what the model had"
     assert recall(Workspace(tmp_path), remembered_key("Quick96")) == {}, "only new models are remembered"
+
+
+def test_without_faces_nothing_is_asked_of_a_new_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FACELOOM_INTERNAL", str(tmp_path / "internal"))
+    dst = Workspace(tmp_path).data_dst_aligned / "00001_0.jpg"
+    dst.unlink()
+    person = Person("mine")
+    with pytest.raises(MissingInput, match=r"There is no face to work with in .*data_dst.* Run the step"):
+        settle_further(train_options(tmp_path / "model"), talk(tmp_path, person))
+    assert person.labels == ["Name of the new model"]
+    (tmp_path / "internal" / "pretrain_faces").mkdir(parents=True)
+    (tmp_path / "internal" / "pretrain_faces" / "00001_0.jpg").touch()  # it can still pretrain
+    person = Person("mine", "", "", "", "", "", "y")
+    settle_further(train_options(tmp_path / "model"), talk(tmp_path, person))
+    assert len(person.questions) == 7
 
 
 def test_a_damaged_model_is_not_asked_about_as_a_new_one(tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ class TinyOptions(Options):
 @pytest.fixture
 def tiny(monkeypatch: pytest.MonkeyPatch) -> type[TinyOptions]:
     """Models of the class Quick96 have the settings of TinyOptions."""
-    for user in ("models.registry", "mainscripts.train_questions", "mainscripts.train_summary"):
+    for user in ("models.registry", *(f"mainscripts.train_{name}" for name in ("questions", "summary", "pretraining"))):
         monkeypatch.setattr(f"{user}.options_class", lambda class_name: TinyOptions)
     return TinyOptions
 

@@ -11,7 +11,7 @@ from core.errors import FaceLoomError, MissingInput
 from core.images import encode_jpeg
 from facelib.face_type import FaceType
 from facelib.metadata import read_face, with_metadata, write_face
-from samplelib.faceset import Faceset, check_failures, open_faceset, tolerated_failures
+from samplelib.faceset import Faceset, check_failures, open_faceset, require_face_files, tolerated_failures
 from samplelib.sample import open_sample
 from tests.painting import paint_face, painted_metadata, write_painted_faceset
 
@@ -31,6 +31,16 @@ def test_faces_come_in_natural_order_with_their_records(odd_folder: Path) -> Non
     assert sample.side == 64
     np.testing.assert_allclose(sample.metadata.landmarks, landmarks, atol=1e-4)
     assert np.abs(sample.image().astype(int) - image).mean() < 3  # JPEG of quality 95
+
+
+@pytest.mark.parametrize("name", ["a.JPG", "a.jpeg", "a.png", "faceset.h5", "faceset.pak"])
+def test_whether_there_can_be_faces_is_seen_at_a_glance(tmp_path: Path, name: str) -> None:
+    for folder in (tmp_path / "gone", tmp_path):
+        (tmp_path / "notes.txt").touch()
+        with pytest.raises(MissingInput, match=r"no face to work with in .* first\."):
+            require_face_files(folder)
+    (tmp_path / name).touch()
+    require_face_files(tmp_path)
 
 
 def test_what_is_no_face_is_named_and_left_out(tmp_path: Path) -> None:
