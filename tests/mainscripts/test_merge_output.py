@@ -84,7 +84,7 @@ def test_room_is_asked_for_before_the_work(tmp_path: Path, monkeypatch: pytest.M
 
 
 def names(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir() if path.suffix != ".jsonl")
+    return sorted(path.name for path in folder.glob("0*"))
 
 
 def test_a_merge_in_one_form_after_the_other(shot: Shot) -> None:

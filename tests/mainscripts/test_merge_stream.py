@@ -154,9 +154,8 @@ def test_what_cannot_work_is_refused_before_the_model_is_loaded(shot: Shot, give
 
 
 def test_parts_begin_where_scenes_do(shot: Shot) -> None:
-    stream = merge_stream.open_stream(
-        shot.options(stream=target(shot)), shot.workspace, shot.workspace.data_dst, SILENT
-    )
+    frames_folder = shot.workspace.data_dst
+    stream = merge_stream.open_stream(shot.options(stream=target(shot)), shot.workspace, frames_folder, SILENT)
     assert stream is not None
     wanted = [FrameJob(FrameFaces(path), MergeSettings()) for path in list_images(frames_folder)]
     keys = {job.frame.stem: RenderKey(job.frame.stem, "", "", "", "") for job in wanted}
