@@ -124,7 +124,7 @@ class MergeOptions(MergeSettings, MergeOutputOptions, SessionOptions, MergeInput
         False,
         "Report",
         ask=False,
-        help="Then judges the shot on one page, merged_report.html beside the merged frames. Alone: the command report.",
+        help="Then judges the shot on one page, merged_report.html beside merged frames. Alone: the command report.",
     )
     save_preset: str | None = option(
         None, "Save as preset", ask=False, help="Keeps these settings under this name, then merges with them."
