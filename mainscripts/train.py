@@ -6,6 +6,7 @@ left (or new), the loop of models/engine.py. Neural frameworks load only in here
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 import signal
 from collections.abc import Mapping, Sequence
@@ -93,9 +94,13 @@ def _session(
     text = _summary(store.folder, options, values, model, state, sides)
     write_summary(store.folder, text)
     progress.say(text)
-    report = _train(model, sides, store, state, values, options, progress)
-    write_summary(store.folder, _summary(store.folder, options, values, model, state, sides, report.iteration))
-    return report
+    try:
+        return _train(model, sides, store, state, values, options, progress)
+    finally:  # Ctrl-C and errors come this way too
+        saved = saved_state(store.folder)
+        if saved is not None:
+            with contextlib.suppress(FaceLoomError):  # it would hide what ended the training
+                write_summary(store.folder, _summary(store.folder, options, values, model, saved, sides))
 
 
 def _start(
@@ -259,14 +264,13 @@ def _summary(
     model: SwapModel,
     state: TrainingState,
     sides: Sides,
-    iteration: int | None = None,
 ) -> str:
-    """The box at the start; `iteration` when it is written again at the end. Source: spec models 7.6."""
+    """The box at the start; at the end it is written again. Source: spec models 7.6."""
     devices = getattr(model, "devices", ())
     settings = training_settings(options, values)
     about = [
         ("Model name", folder.name),
-        ("Current iteration", f"{state.iteration if iteration is None else iteration:,}"),
+        ("Current iteration", f"{state.iteration:,}"),
         ("Resolution", f"{model.resolution}, {model.face_type.value}"),
         ("Batch size", str(model.batch_size)),
         ("Precision", options.precision),

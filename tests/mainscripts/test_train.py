@@ -249,6 +249,8 @@ def test_signals_save_and_stop(
     found = CheckpointStore(tmp_path / "model" / "new_Quick96").read()
     assert found is not None
     assert found.state.iteration == built[0]["model"].iteration >= 3
+    summary = (tmp_path / "model" / "new_Quick96" / "summary.txt").read_text("utf-8")
+    assert re.search(f"== +Current iteration: {found.state.iteration:,} +==", summary)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="nohup is POSIX")
