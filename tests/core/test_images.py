@@ -79,3 +79,27 @@ def test_masks_round_trip_through_png(tmp_path: Path) -> None:
     back = images.decode_png_mask(images.encode_png_mask(mask), tmp_path)
     assert back.shape == (8, 8)
     assert np.abs(back - mask).max() <= 0.5 / 255 + 1e-6
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_tiff_pnm_and_pngs_with_alpha_keep_every_level(tmp_path: Path, dtype: type) -> None:
+    noise = np.random.default_rng(4).integers(0, np.iinfo(dtype).max + 1, (9, 13, 4)).astype(dtype)
+    color, gray = np.ascontiguousarray(noise[..., :3]), np.ascontiguousarray(noise[..., 3])
+    for encode in (images.encode_tiff, images.encode_pnm):
+        assert np.array_equal(images.decode_image(encode(color), tmp_path), color)
+        assert np.array_equal(images.decode_gray(encode(gray), tmp_path), gray)
+    noise[0, :, 3] = 0
+    images.write_image(tmp_path / "a.png", noise)
+    assert np.array_equal(images.read_bgra(tmp_path / "a.png"), noise)  # colors below a transparent pixel, too
+    assert np.array_equal(images.read_image(tmp_path / "a.png"), noise[..., :3])
+    images.write_image(tmp_path / "b.png", color)
+    with pytest.raises(BrokenFile, match="no alpha"):
+        images.read_bgra(tmp_path / "b.png")
+
+
+def test_eight_bits_become_sixteen_white_on_white() -> None:
+    levels = np.arange(256, dtype=np.uint8)
+    deep = images.to_uint16(levels)
+    assert (deep.dtype, int(deep[0]), int(deep[255])) == (np.uint16, 0, 65535)
+    assert np.array_equal(images.to_uint8(deep), levels)
+    assert images.to_uint16(deep) is deep
