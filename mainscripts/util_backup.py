@@ -15,7 +15,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ from facelib.legacy import plain_name, read_meta_dat
 from facelib.metadata import FaceMetadata, read_metadata, write_face
 from mainscripts.extract_plan import few
 from mainscripts.util_pictures import report_problems
+from mainscripts.util_recover import known_faces
 from samplelib.faceset import open_faceset
 from samplelib.resizing import resized_metadata
 from samplelib.sample import LARGEST_SIDE
@@ -99,12 +100,16 @@ def restore_metadata(workspace: Workspace, folder: Path, keep_size: bool, progre
     """
     finish_renames(folder)
     saved, problems = _read_backup(folder)
+    saved = _named_as_now(saved, folder)
     pictures: dict[str, list[Path]] = {}
     for path in list_images(folder, IMAGE_EXTENSIONS):
         pictures.setdefault(path.stem.casefold(), []).append(path)
     work: list[tuple[SavedFace, Path]] = []
     missing, whole = [], 0
     for face in saved:
+        if "/" in face.file:  # put away, and another face has its name now (journal_names.py)
+            missing.append(face.file)
+            continue
         try:
             picture = _picture_of(face, pictures.get(Path(face.file).stem.casefold(), []))
         except FaceLoomError as problem:
@@ -143,6 +148,13 @@ def restore_metadata(workspace: Workspace, folder: Path, keep_size: bool, progre
         progress.say(f"{len(missing)} faces of the backup are not in the folder: {few(missing)}.")
     report_problems(problems, len(saved), progress)
     return restored
+
+
+def _named_as_now(saved: Sequence[SavedFace], folder: Path) -> list[SavedFace]:
+    """The faces with the names that sorting has given them since, as the extraction's journal tells."""
+    names = {face.key: face.file for face in known_faces(folder)}
+    keys = [(face.metadata.frame_name, face.metadata.frame_bbox.tobytes()) for face in saved]
+    return [replace(face, file=names.get(key, face.file)) for face, key in zip(saved, keys, strict=True)]
 
 
 def _jpeg_name(face: SavedFace) -> str:

@@ -17,6 +17,9 @@ from core.paths import Workspace
 from core.progress import SILENT
 from facelib import legacy
 from facelib.metadata import FaceMetadata, Polygon, read_face, read_metadata, write_face
+from mainscripts.extract_journal import FaceEntry, Fingerprint, FrameEntry, Journal
+from mainscripts.sort import SortOptions
+from mainscripts.sort import run as sort
 from mainscripts.util import UtilOptions, run
 from mainscripts.util_backup import BACKUP_NAME
 from mainscripts.workspace import UndoOptions, undo
@@ -130,6 +133,26 @@ def test_what_cannot_be_used_is_named(faces: Path) -> None:
         path.unlink()
     with pytest.raises(MissingInput, match="None of the 3 faces"):
         restore(faces)
+
+
+def test_faces_that_were_sorted_after_the_backup_get_their_own_records(faces: Path) -> None:
+    """New names belong to other faces then; the extraction's journal knows which."""
+    table = records(faces)
+    with Journal(faces) as journal:
+        for n, (name, metadata) in enumerate(table.items()):
+            entry = FaceEntry(name, metadata.to_record())
+            journal.add(FrameEntry(metadata.frame_name, Fingerprint(n, n), journal.use({}), (entry,)))
+    sort(Workspace(faces.parent), SortOptions.of(input_dir=faces, by="brightness", workers=0), SILENT)
+    util(faces, save_faceset_metadata=True)
+    sort(Workspace(faces.parent), SortOptions.of(input_dir=faces, by="brightness", reverse=True, workers=0), SILENT)
+    expected = records(faces)
+    assert sorted(m.frame_name for m in expected.values()) == sorted(m.frame_name for m in table.values())
+    for path in faces.glob("*.jpg"):
+        strip(path)
+    assert restore(faces) == len(expected)
+    assert {name: found.frame_name for name, found in records(faces).items()} == {
+        name: known.frame_name for name, known in expected.items()
+    }
 
 
 def test_saving_again_keeps_the_earlier_backup_in_the_trash(faces: Path) -> None:
