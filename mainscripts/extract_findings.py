@@ -14,19 +14,19 @@ It saves time and nothing else: whoever deletes it has the frames searched anew,
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
-import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from core.errors import NotAFace
-from core.files import explain_os_error
+from core.errors import BrokenFile, NotAFace
+from core.journal import JsonLines
 from core.paths import EXTRACTION_FINDINGS
 from core.shots import GLANCE_SIDE, glance
 from facelib.extraction import FoundFace
@@ -69,20 +69,13 @@ class Findings:
         self.detector = detector
         self.frames: dict[str, Finding] = {}
         self._again: dict[tuple[str, Fingerprint, str], FoundFace | None] = {}
-        self._stream: IO[bytes] | None = None
-        self._torn = False
-        try:
-            data = self.path.read_bytes()
-        except OSError:
-            return
-        self._torn = not data.endswith(b"\n") and data != b""
-        for line in data.split(b"\n"):
-            if line.strip():
-                self._take_line(line)
+        self._lines = JsonLines(self.path)
+        with contextlib.suppress(BrokenFile):
+            for entry in self._lines.read():
+                self._take(entry)
 
-    def _take_line(self, line: bytes) -> None:
+    def _take(self, entry: Mapping[str, Any]) -> None:
         try:
-            entry = json.loads(line)
             if entry["detector"] != self.detector:
                 return
             fingerprint = Fingerprint(int(entry["bytes"]), int(entry["mtime_ns"]))
@@ -105,9 +98,7 @@ class Findings:
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._stream is not None:
-            self._stream.close()
-            self._stream = None
+        self._lines.close()
 
     def of(self, path: Path) -> Finding | None:
         """What was seen in this frame, unless it has changed since."""
@@ -121,7 +112,7 @@ class Findings:
             {**_told(face), "look": _text(look)}
             for face, look in zip(finding.sight.faces, finding.sight.looks, strict=True)
         ]
-        self._write(
+        self._lines.add(
             {
                 "frame": name,
                 **self._identity(finding),
@@ -142,24 +133,11 @@ class Findings:
         key = expected_key(expected)
         self._again[name, finding.fingerprint, key] = face
         told = None if face is None else _told(face)
-        self._write({"again": name, **self._identity(finding), "expected": key, "face": told})
+        self._lines.add({"again": name, **self._identity(finding), "expected": key, "face": told})
 
     def _identity(self, finding: Finding) -> dict[str, Any]:
         mark = finding.fingerprint
         return {"bytes": mark.bytes, "mtime_ns": mark.mtime_ns, "detector": self.detector}
-
-    def _write(self, line: dict[str, Any]) -> None:
-        text = json.dumps(line, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
-        try:
-            if self._stream is None:
-                self.path.parent.mkdir(parents=True, exist_ok=True)
-                self._stream = open(self.path, "ab")  # noqa: SIM115 - __exit__ closes it
-                if self._torn:
-                    self._stream.write(b"\n")
-            self._stream.write(text.encode("ascii") + b"\n")
-            self._stream.flush()
-        except OSError as problem:
-            raise explain_os_error(problem, self.path) from problem
 
 
 def _told(face: FoundFace) -> dict[str, Any]:

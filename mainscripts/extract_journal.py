@@ -17,21 +17,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any
+from typing import Any
 
 from core.errors import BrokenFile
-from core.files import explain_os_error
+from core.journal import JsonLines
 from core.paths import EXTRACTION_JOURNAL
 
 JOURNAL_NAME = EXTRACTION_JOURNAL
 SCHEMA = "Extraction.1"
-_SECONDS_BETWEEN_SYNCS = 2.0
 
 
 @dataclass(frozen=True)
@@ -94,25 +91,12 @@ class Journal:
         self.path = folder / JOURNAL_NAME
         self.frames: dict[str, FrameEntry] = {}
         self.settings: dict[str, dict[str, Any]] = {}
-        self.broken_lines = 0
-        self._stream: IO[bytes] | None = None
-        self._synced = 0.0
-        self._torn = False
-        try:
-            data = self.path.read_bytes()
-        except FileNotFoundError:
-            return
-        except OSError as problem:
-            raise BrokenFile(self.path, f"the journal cannot be read ({problem.strerror}).") from problem
-        lines = data.split(b"\n")
-        self._torn = bool(lines.pop())
-        for line in lines:
-            if line.strip() and not self._take_line(line):
-                self.broken_lines += 1
+        self._lines = JsonLines(self.path)
+        unknown = sum(not self._take(entry) for entry in self._lines.read())
+        self.broken_lines = unknown + self._lines.broken_lines
 
-    def _take_line(self, line: bytes) -> bool:
+    def _take(self, entry: Mapping[str, Any]) -> bool:
         try:
-            entry = json.loads(line)
             if "settings" in entry:
                 if entry["schema"] != SCHEMA:
                     return False
@@ -129,30 +113,21 @@ class Journal:
         return True
 
     def __enter__(self) -> Journal:
-        """Opens the file for appending; a torn last line is closed off."""
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._stream = open(self.path, "ab")
-            if self._torn:
-                self._stream.write(b"\n")
-        except OSError as problem:
-            raise explain_os_error(problem, self.path) from problem
+        """Opens the file for appending."""
+        self._lines.open()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._stream is not None:
-            self._flush(sync=True)
-            self._stream.close()
-            self._stream = None
+        self._lines.close()
 
     def use(self, settings: Mapping[str, Any]) -> str:
         """Announces the settings of the entries to come; returns their key."""
         key = settings_key(settings)
         if key not in self.settings:
             self.settings[key] = dict(settings)
-            self._write({"schema": SCHEMA, "settings": settings, "key": key})
+            self._lines.add({"schema": SCHEMA, "settings": settings, "key": key})
         return key
 
     def add(self, entry: FrameEntry) -> None:
@@ -170,24 +145,4 @@ class Journal:
             line["failed"] = entry.failed
         if entry.marks:
             line["marks"] = entry.marks
-        self._write(line)
-
-    def _write(self, line: Mapping[str, Any]) -> None:
-        assert self._stream is not None, "the journal is written inside its `with` block only"
-        text = json.dumps(line, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
-        try:
-            self._stream.write(text.encode("ascii") + b"\n")
-        except OSError as problem:
-            raise explain_os_error(problem, self.path) from problem
-        self._flush(sync=time.monotonic() - self._synced > _SECONDS_BETWEEN_SYNCS)
-
-    def _flush(self, *, sync: bool) -> None:
-        """Every line leaves this process at once (kill -9 loses nothing); the disk has it seconds later."""
-        assert self._stream is not None
-        try:
-            self._stream.flush()
-            if sync:
-                os.fsync(self._stream.fileno())
-                self._synced = time.monotonic()
-        except OSError as problem:
-            raise explain_os_error(problem, self.path) from problem
+        self._lines.add(line)

@@ -1,35 +1,33 @@
 """Which frames are finished, and with what: so that a second run renders only what changed.
 
 `merge_journal.jsonl` in the folder of finished frames holds one JSON object per line, written after the frame's two
-files have taken their names:
+files have taken their names (core/journal.py):
 
     {"stem": "00001", "key": {"frame": ..., "faces": ..., "settings": ..., "model": ..., "software": ..., "form": ...},
      "sizes": [bytes of the frame, bytes of the mask]}
 
 A later line of a stem replaces an earlier one; a line without "key" takes the stem's validity back. A frame is up to
-date when its key is the key computed now and both files are there with these sizes. A half-written last line (the power
-failed) counts for nothing. Source: spec merging 9.5.
+date when its key is the key computed now and both files are there with these sizes. Source: spec merging 9.5.
 """
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import hashlib
 import json
-import os
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any
+from typing import Any
 
 import cv2
 import numpy as np
 
 from core.errors import MissingInput
-from core.files import atomic_write_text, explain_os_error
+from core.files import atomic_write_bytes
+from core.journal import JsonLines, line_of
 from merger.frames import FrameFaces
 from merger.outputs import SUFFIXES, PlainWriter
 from merger.settings import MergeSettings
@@ -82,6 +80,7 @@ class RenderKey:
     model: str
     software: str
     form: str = PlainWriter.form
+    neighbors: str = ""
 
     def changes_since(self, before: RenderKey) -> list[str]:
         """The names of the parts that differ."""
@@ -140,40 +139,22 @@ class Journal:
         self._folders = (frames_folder, masks_folder)
         self._suffixes = suffixes
         self._finished: dict[str, Finished] = {}
-        self._stream: IO[bytes] | None = None
-        self._read()
+        self._lines = JsonLines(self.path)
+        entries = self._lines.read()
+        for entry in entries:
+            _enter(self._finished, entry)
+        if len(entries) > 2 * len(self._finished) + 100:  # much longer than the shot: it is written anew
+            lines = [line_of(_entry(stem, finished)) for stem, finished in self._finished.items()]
+            atomic_write_bytes(self.path, b"".join(lines))
 
     def __enter__(self) -> Journal:
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._stream = open(self.path, "ab")
-        except OSError as problem:
-            raise explain_os_error(problem, self.path) from problem
+        self._lines.open()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._stream is not None:
-            with contextlib.suppress(OSError):
-                os.fsync(self._stream.fileno())
-            self._stream.close()
-            self._stream = None
-
-    def _read(self) -> None:
-        try:
-            data = self.path.read_bytes()
-        except FileNotFoundError:
-            return
-        except OSError as problem:
-            raise explain_os_error(problem, self.path) from problem
-        lines = data.splitlines()
-        for line in lines:
-            _enter(self._finished, line)
-        if (data and not data.endswith(b"\n")) or len(lines) > 2 * len(self._finished) + 100:
-            # A torn last line would swallow the next one; and a journal much longer than the shot is written anew.
-            text = "".join(_line(stem, finished) for stem, finished in self._finished.items())
-            atomic_write_text(self.path, text)
+        self._lines.close()
 
     def state_of(self, stem: str, key: RenderKey) -> list[str]:
         """Why a frame is to be rendered: names of changed parts, "new", or "missing" files; empty: it is up to date."""
@@ -213,37 +194,27 @@ class Journal:
     def record(self, stem: str, key: RenderKey, sizes: tuple[int, int]) -> None:
         """Enters a finished frame whose files are in place."""
         self._finished[stem] = Finished(key, sizes)
-        self._append(_line(stem, self._finished[stem]))
+        self._lines.add(_entry(stem, self._finished[stem]))
 
     def withdraw(self, stem: str) -> None:
         """Takes back what is known of a frame: it has to be rendered next time, whatever its files say."""
         if self._finished.pop(stem, None) is not None:
-            self._append(json.dumps({"stem": stem}) + "\n")
-
-    def _append(self, line: str) -> None:
-        assert self._stream is not None, "the journal is not open"
-        try:
-            self._stream.write(line.encode("ascii"))
-            self._stream.flush()
-        except OSError as problem:
-            raise explain_os_error(problem, self.path) from problem
+            self._lines.add({"stem": stem})
 
 
-def _line(stem: str, finished: Finished) -> str:
-    record = {"stem": stem, "key": dataclasses.asdict(finished.key), "sizes": list(finished.sizes)}
-    return json.dumps(record) + "\n"  # ASCII: a name may hold bytes that are no UTF-8
+def _entry(stem: str, finished: Finished) -> dict[str, Any]:
+    return {"stem": stem, "key": dataclasses.asdict(finished.key), "sizes": list(finished.sizes)}
 
 
-def _enter(finished: dict[str, Finished], line: bytes) -> None:
-    """Applies one line; whatever is not a whole line of ours counts for nothing."""
+def _enter(finished: dict[str, Finished], entry: Mapping[str, Any]) -> None:
+    """Applies one entry; whatever is not a whole one of ours counts for nothing."""
     try:
-        record: Any = json.loads(line)
-        stem = record["stem"]
-        if "key" not in record:
+        stem = entry["stem"]
+        if "key" not in entry:
             finished.pop(stem, None)
             return
-        image_bytes, mask_bytes = (int(size) for size in record["sizes"])
-        finished[stem] = Finished(RenderKey(**record["key"]), (image_bytes, mask_bytes))
+        image_bytes, mask_bytes = (int(size) for size in entry["sizes"])
+        finished[stem] = Finished(RenderKey(**entry["key"]), (image_bytes, mask_bytes))
     except (ValueError, KeyError, TypeError):
         return
 
