@@ -125,15 +125,15 @@ def write_merge_report(
         raise MissingInput(f"No frame of {folders.frames} is merged in {folders.merged}.", "Run 7) merge first.")
     looks = _look(places, workers, progress)
     judged = _judge(Judged(places, looks, _known(places, faceset, folders, failed, cuts)), progress)
-    strips = _draw(judged, workers, progress)
+    sections = all_sections(judged, _draw(judged, workers, progress))
     report = Report(
         title=f"Merged frames: {len(places):,}",
         folder=str(folders.merged.absolute()),
         against=str(folders.frames.absolute()),
         made=f"Made on {datetime.now():%Y-%m-%d at %H:%M}.",
         counts=_counts(judged),
-        sections=all_sections(judged, strips),
-        headline=headline(judged),
+        sections=sections,
+        headline=headline(judged, sections),
         in_order="Nothing: no frame stands out.",
         schema=SCHEMA,
     )
@@ -244,7 +244,7 @@ def _known(
             zip(keys, zip(faces.told("score").tolist(), faces.told("presence").tolist(), strict=True), strict=True)
         ),
         pasted={(r.stem, r.face): r for r in read_meters(folders.merged / METERS_NAME)},
-        rate=None if record is None else record.rate,
+        rate=record.rate if record is not None and record.frames == len(places) else None,
         cuts=None if cuts is None else tuple(cuts),
     )
 

@@ -98,7 +98,7 @@ class Known:
         doubts: why the landmarks of a face may be wrong.
         sureness: of each face the detector's score and the landmark network's logit, NaN where nothing was noted.
         pasted: by stem and number of the face from 1, what the merge wrote down of it.
-        rate: frames a second; None: not known.
+        rate: frames a second; None: not known, or not all frames of the film are here.
         cuts: first frames of all scenes but the first; None: they are to be found.
     """
 

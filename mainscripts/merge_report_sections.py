@@ -30,8 +30,8 @@ _MOST_ROWS = 60
 _FEW_CAUSES = 3
 
 
-def headline(judged: Judged) -> str:
-    """The one sentence what to do."""
+def headline(judged: Judged, sections: Sequence[Section]) -> str:
+    """The one sentence what to do: finish it, then mend what goes through the whole shot, then look at places."""
     undone = sorted({trouble.frame for trouble in judged.of_kind("failed", "missing", "broken")})
     if undone:
         them = "it" if len(undone) == 1 else "them"
@@ -40,6 +40,9 @@ def headline(judged: Judged) -> str:
             f"Do not make the video yet: {say_frames(len(undone))} {be(len(undone))} unfinished ({which}); "
             f"mend the cause named below and run `merge` again, which renders only {them}."
         )
+    through = [f.sentence for section in sections for f in section.findings if f.level == "act"]
+    if through:
+        return f"Mend this before you look closer: {through[0][:1].lower()}{through[0][1:]}"
     spots = judged.spots(judged.troubles)
     if spots:
         first = spots[0]

@@ -185,6 +185,20 @@ def test_a_shot_in_order_is_told_so_and_says_so_again(tmp_path: Path) -> None:
     assert facts(judge(shot.workspace))["frames"] == facts(first)["frames"]  # takes the place of the first
 
 
+def test_what_goes_through_the_whole_shot_comes_first_then_single_places(tmp_path: Path) -> None:
+    shot = MergedShot(tmp_path / "all")
+    for _ in range(4):
+        shot.add(5, brighter=60)
+    said = facts(judge(shot.workspace))["headline"]
+    assert re.fullmatch(r"Mend this before you look closer: the new face is .* in 4 frames \(.*\)\.", said)
+    shot = MergedShot(tmp_path / "one")
+    for number in range(4):
+        shot.add(5, edge=number == 2)
+    said = facts(judge(shot.workspace))["headline"]
+    expected = "Look at 00003.png before you watch the whole: the mask touches the left edge of the frame."
+    assert said == expected
+
+
 def test_one_frame(tmp_path: Path) -> None:
     shot = MergedShot(tmp_path)
     shot.add(5)
