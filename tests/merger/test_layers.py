@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -21,7 +23,7 @@ TWO_FACES = (
 )
 
 
-def merged(faces: tuple[FrameFace, ...], with_layers: bool = True, **settings: object) -> tuple[NDArray, MergedFrame]:
+def merged(faces: tuple[FrameFace, ...], with_layers: bool = True, **settings: Any) -> tuple[NDArray, MergedFrame]:
     """A 16-bit frame of clouds, and what becomes of it."""
     frame = smooth_frame(120, 160, dtype=np.uint16)
     chosen = MergeSettings.of(**{"mask_mode": "learned-dst", "blur_mask": 40, **settings})
@@ -50,7 +52,7 @@ def over(frame: NDArray, result: MergedFrame) -> NDArray:
     ],
 )
 @pytest.mark.parametrize("faces", [TWO_FACES[:1], TWO_FACES], ids=["one face", "two that overlap"])
-def test_layer_over_frame_is_the_merged_frame(settings: dict[str, object], faces: tuple[FrameFace, ...]) -> None:
+def test_layer_over_frame_is_the_merged_frame(settings: dict[str, Any], faces: tuple[FrameFace, ...]) -> None:
     frame, result = merged(faces, **settings)
     # Every rounding to whole levels (mask, colors, canvas, once per face) may cost one of 65535.
     assert np.abs(over(frame, result) - result.image).max() <= 3 * len(faces)

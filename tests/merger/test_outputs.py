@@ -22,8 +22,9 @@ def scene(dtype: type) -> tuple[NDArray, MergedFrame]:
     """A source frame and a merged one: noise, with a soft mask."""
     rng = np.random.default_rng(3)
     most = np.iinfo(dtype).max
-    source, image, colors = (rng.integers(0, most + 1, (20, 30, 3)).astype(dtype) for _ in range(3))
-    mask = np.round(np.linspace(0, 1, 30) * most).astype(dtype) * np.ones((20, 1), dtype)
+    pictures: list[NDArray] = [rng.integers(0, most + 1, (20, 30, 3)).astype(dtype) for _ in range(3)]
+    source, image, colors = pictures
+    mask: NDArray = np.round(np.linspace(0, 1, 30) * most).astype(dtype) * np.ones((20, 1), dtype)
     return source, MergedFrame(image, mask, FaceLayers(colors, np.full((20, 30), 2, np.uint8)))
 
 
@@ -159,4 +160,6 @@ def test_tiffs_are_read_by_others() -> None:
     source, merged = scene(np.uint16)
     data, _ = frame_writer("tiff16").encode(merged, source)
     assert data[:2] in (b"II", b"MM")
-    assert np.array_equal(cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED), merged.image)
+    back = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    assert back is not None
+    assert np.array_equal(back, merged.image)
