@@ -132,10 +132,10 @@ def open_tools(arguments: argparse.Namespace) -> list[FaceTools]:
     """Two that answer alike."""
     if arguments.model is None:
         return [FaceTools.of(FlickeringPredictor(arguments.resolution, arguments.noise)) for _ in range(2)]
-    from mainscripts.merge import MergeOptions
     from mainscripts.merge_model import open_model
+    from mainscripts.merge_options import MergeOptions
 
-    options = MergeOptions(force_model_name=arguments.model, workers=1)
+    options = MergeOptions.of(force_model_name=arguments.model, model_name=arguments.model, workers=1)
     tools = FaceTools.of(open_model(arguments.model_dir, options, SILENT)[1]())
     return [tools, tools]
 

@@ -20,6 +20,7 @@ from mainscripts.merge_options import Folders, MergeOptions
 from mainscripts.merge_output import open_writer, require_space
 from mainscripts.merge_report import ShotFolders, report_places, write_merge_report
 from mainscripts.merge_session import leaves_as_is, plan_merge
+from mainscripts.merge_steady import Meters, steady_jobs
 from mainscripts.merge_stream import open_stream
 from merger.compositors import CompositorSetup
 from merger.engine import FailedFrame, MergeOutcome, merge_frames
@@ -33,6 +34,7 @@ from merger.outputs import FrameWriter
 from merger.presets import Presets
 from merger.rounds import FrameJob
 from merger.settings import MergeSettings
+from merger.steadying import SteadyShot
 from merger.streaming import FrameQueue
 from samplelib.faceset import open_faceset
 
@@ -79,17 +81,26 @@ def run(workspace: Workspace, options: MergeOptions, progress: Progress) -> Merg
     collection = _collect(folders, settings, FaceChoice.parse(options.faces), progress)
     chosen = {frame.stem for frame in choose_frames(collection.frames, options.frame_range, options.frame_list)}
     plan = plan_merge(workspace, options, folders, collection.frames, progress)
+    scene_starts = plan.scene_starts if options.uses_session else None
     options = plan.options
-    wanted = [job for job in plan.jobs if job.frame.stem in chosen]
+    steady = steady_jobs(plan.jobs, scene_starts, folders.merged, options.workers, progress)
+    wanted = [job for job in steady.jobs if job.frame.stem in chosen]
     networks, load = open_model(folders.models, options, progress)
-    keys = {job.frame.stem: render_key(job.frame, job.settings, networks, writer.key) for job in wanted}
+    keys = steady.with_neighbors(
+        {job.frame.stem: render_key(job.frame, job.settings, networks, writer.key) for job in steady.jobs}
+    )
+    keys = {job.frame.stem: keys[job.frame.stem] for job in wanted}
+    meters = Meters(steady, folders.merged)
+    starts = {plan.jobs[place].frame.stem for place in steady.scene_starts}
+    cuts = [place for place, job in enumerate(wanted) if job.frame.stem in starts]
     if stream is not None:
 
         def render(jobs: Sequence[FrameJob], queue: FrameQueue) -> MergeOutcome:
             places = replace(folders, merged=queue.frames_folder, masks=queue.masks_folder)
-            return _merge(jobs, load, keys, queue, places, writer, options, progress)
+            return _merge(jobs, load, keys, queue, places, writer, options, progress, steady, meters)
 
-        rendered, outcome = stream.merge(wanted, keys, len(wanted) == len(collection.frames), render)
+        rendered, outcome = stream.merge(wanted, keys, len(wanted) == len(collection.frames), render, cuts)
+        meters.tell(progress)
         _report_failures(outcome.failed, rendered, progress)
         return MergeReport(len(wanted), outcome.merged, len(wanted) - rendered, _without_face(wanted))
     journal = Journal(folders.merged, folders.masks, writer.suffixes)
@@ -102,12 +113,15 @@ def run(workspace: Workspace, options: MergeOptions, progress: Progress) -> Merg
         _put_foreign_work_away(jobs, journal, folders, workspace, progress)
         require_space((job.frame for job in jobs), folders.merged, writer)
         with journal:
-            outcome = _merge(jobs, load, keys, journal, folders, writer, options, progress)
+            outcome = _merge(jobs, load, keys, journal, folders, writer, options, progress, steady, meters)
+        meters.tell(progress)
     _name_strangers(collection, folders, progress)
     if options.report:
         reasons = {failure.frame.stem: failure.reason for failure in outcome.failed}
         shot = ShotFolders(folders.frames, folders.faces, folders.merged, folders.masks)
-        write_merge_report(shot, reasons, options.workers, progress, frames=[job.frame for job in wanted])
+        frames = [job.frame for job in plan.jobs if job.frame.stem in chosen]
+        known_cuts = cuts if options.uses_session else None
+        write_merge_report(shot, reasons, options.workers, progress, frames=frames, cuts=known_cuts)
     _report_failures(outcome.failed, len(jobs), progress)
     return MergeReport(len(wanted), outcome.merged, len(wanted) - len(jobs), _without_face(wanted))
 
@@ -162,6 +176,8 @@ def _merge(
     writer: FrameWriter,
     options: MergeOptions,
     progress: Progress,
+    steady: SteadyShot,
+    meters: Meters,
 ) -> MergeOutcome:
     """Renders the jobs and enters them in the journal."""
     folders.masks.mkdir(parents=True, exist_ok=True)
@@ -177,20 +193,26 @@ def _merge(
         setup = CompositorSetup(
             folders.merged, folders.masks, tools.resolution, tools.face_type, tools.segment_face_type, writer
         )
-        outcome = merge_frames(
-            jobs,
-            tools,
-            setup,
-            workers=options.workers,
-            on_error=options.on_error,
-            on_merged=on_merged,
-            progress=progress,
-        )
+        outcome = MergeOutcome()
+        for part in steady.adjusted(jobs, tools, setup, workers=options.workers, progress=progress):
+            done = merge_frames(
+                part,
+                tools,
+                setup,
+                workers=options.workers,
+                on_error=options.on_error,
+                on_merged=on_merged,
+                progress=progress,
+                on_read=meters.take,
+            )
+            outcome = MergeOutcome(outcome.merged + done.merged, outcome.failed + done.failed)
     except KeyboardInterrupt:
         raise Cancelled(
             f"Stopped. {finished} of {len(jobs)} frames were finished.",
             "Run the same command again to go on from there.",
         ) from None
+    finally:
+        meters.keep()
     for failed in outcome.failed:
         journal.withdraw(failed.frame.stem)
     return outcome

@@ -40,6 +40,7 @@ from merger.face_slots import Asked, FaceSlots, Told
 from merger.face_tools import FaceAnswer, FaceQuestion
 from merger.frames import FrameFaces
 from merger.merge_frame import composite_faces
+from merger.meters import FaceReading, read_colors
 from merger.outputs import FrameWriter, PlainWriter
 from merger.settings import MergeSettings
 
@@ -131,10 +132,11 @@ class Aligned:
 
 @dataclass(frozen=True)
 class Done:
-    """A frame and its mask are on disk; their sizes in bytes."""
+    """A frame and its mask are on disk; their sizes in bytes, and what the meters read off its faces."""
 
     number: int
     sizes: tuple[int, int]
+    readings: Sequence[FaceReading] = ()
 
 
 @dataclass(frozen=True)
@@ -335,7 +337,8 @@ class Compositor:
             _write(setup.frames_folder / f"{stem}{image_suffix}", image)
         except FaceLoomError as problem:
             return Failed(message.number, str(problem), in_writing=True)
-        return Done(message.number, (len(image), len(mask)))
+        readings = read_colors(message.picture, message.merged, message.frame.faces)
+        return Done(message.number, (len(image), len(mask)), readings)
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -30,6 +30,7 @@ from merger.compositors import (
 )
 from merger.face_tools import FaceTools
 from merger.frames import FrameFaces
+from merger.meters import FaceReading
 from merger.rounds import FrameJob, Round
 
 ON_ERROR = ("copy", "skip", "stop")
@@ -63,6 +64,7 @@ def merge_frames(
     on_merged: Callable[[FrameFaces, tuple[int, int]], None],
     progress: Progress,
     faces_per_batch: int = FACES_PER_BATCH,
+    on_read: Callable[[FrameFaces, Sequence[FaceReading]], None] | None = None,
 ) -> MergeOutcome:
     """Renders every job's frame and mask into the folders of `setup`.
 
@@ -72,6 +74,7 @@ def merge_frames(
         on_error: one of ON_ERROR.
         on_merged: called in this process for every frame whose files are in place, with their sizes in bytes; not for
             copies that stand in for a failed frame.
+        on_read: told what the meters read off the same frames.
 
     Raises:
         FaceLoomError: a frame failed and `on_error` is "stop"; the output cannot be written; the model is damaged; or
@@ -88,6 +91,8 @@ def merge_frames(
             assert isinstance(message, Done)
             outcome.merged += 1
             task.advance()
+            if on_read is not None:
+                on_read(job.frame, message.readings)
             on_merged(job.frame, message.sizes)
 
         failed: list[tuple[FrameJob, str]] = []

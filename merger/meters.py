@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.color import bgr_to_lab
+from core.errors import NotAFace
 from core.files import atomic_write_text, explain_os_error
 from core.geometry import invert_affine, transform_points
 from core.images import to_float
@@ -62,6 +63,9 @@ class FaceReading:
     old_face: Lab | None
     old_ring: Lab | None
     touches_border: bool
+
+
+_NOTHING = FaceReading(None, None, None, None, False)
 
 
 @dataclass(frozen=True)
@@ -118,7 +122,10 @@ def read_colors(frame: NDArray, merged: MergedFrame, faces: Sequence[FrameFace])
 
 
 def _read_face(frame: NDArray, merged: MergedFrame, face: FrameFace) -> FaceReading:
-    center, side, _ = _square(face)
+    try:
+        center, side, _ = _square(face)
+    except NotAFace:
+        return _NOTHING
     height, width = frame.shape[:2]
     half = 0.75 * side
     region = Region(
@@ -128,7 +135,7 @@ def _read_face(frame: NDArray, merged: MergedFrame, face: FrameFace) -> FaceRead
         min(height, math.ceil(center[1] + half) + 1),
     )
     if region.is_empty:
-        return FaceReading(None, None, None, None, False)
+        return _NOTHING
     mask = region.of(merged.mask)
     border = (
         *(mask[:, 0] if region.left == 0 else (), mask[:, -1] if region.right == width else ()),
@@ -166,7 +173,7 @@ def _square(face: FrameFace) -> tuple[NDArray, float, float]:
 
 
 def meter_records(index: int, frame: FrameFaces, readings: Sequence[FaceReading]) -> list[MeterRecord]:
-    """The records of a frame's faces as far as the frame alone tells them.
+    """The records of a frame's faces as far as the frame alone tells them; landmarks that are no face's have none.
 
     Args:
         frame: with the landmarks the faces were pasted by.
@@ -174,7 +181,10 @@ def meter_records(index: int, frame: FrameFaces, readings: Sequence[FaceReading]
     """
     records = []
     for number, face in enumerate(frame.faces):
-        center, side, roll = _square(face)
+        try:
+            center, side, roll = _square(face)
+        except NotAFace:
+            continue
         in_face = transform_points(face.landmarks, frame_to_face(face.landmarks, FaceType.FULL, _POSE_SIDE))
         pose = estimate_pose(in_face, _POSE_SIDE)
         record = MeterRecord(

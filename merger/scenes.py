@@ -6,11 +6,13 @@ spec merging 10.3.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from core.errors import NotAFace
 from core.shots import find_shots
 from facelib.alignment import bbox_from_landmarks
 from merger.frames import FrameFaces
@@ -33,8 +35,12 @@ def find_cuts(
 
 
 def _places(frame: FrameFaces) -> NDArray[np.float64]:
-    """Centers and widths of the faces, (N, 3)."""
-    boxes = np.array([bbox_from_landmarks(face.landmarks) for face in frame.faces], np.float64).reshape(-1, 4)
+    """Centers and widths of the faces, (N, 3); landmarks that are no face's have none."""
+    found = []
+    for face in frame.faces:
+        with contextlib.suppress(NotAFace):
+            found.append(bbox_from_landmarks(face.landmarks))
+    boxes = np.array(found, np.float64).reshape(-1, 4)
     return np.stack([(boxes[:, 0] + boxes[:, 2]) / 2, (boxes[:, 1] + boxes[:, 3]) / 2, boxes[:, 2] - boxes[:, 0]], 1)
 
 

@@ -63,7 +63,7 @@ def merge_sequence(
         scene_starts: numbers of the frames that begin a scene; nothing is smoothed across.
     """
     tracks = link_faces(frames, scene_starts)
-    steadied = steady_faces(frames, tracks, [one.landmark_strength for one in settings], tools.face_type)
+    steadied = steady_faces(frames, tracks, [one.landmark_strength for one in settings])
     around = Neighborhood(steadied, tracks)
     held: list[_Held] = []
 

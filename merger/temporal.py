@@ -6,10 +6,11 @@ behind, nothing crosses a cut, and a frame depends on few others.
 
 `steady_faces` takes the trembling out of landmarks before anything is cut out. Place, size and roll of each face go
 where a parabola through the frames around puts them; what differs from that much more than this scene usually trembles
-(a jerk of the head) does not count. The landmarks move along as one piece, so that cut, paste and outline agree. The
-face's center moves no further than `FARTHEST_MOVE`, nor do its corners around it. Source: spec merging 10.2; the
-weights of the jerks are those of C. Tomasi and R. Manduchi, "Bilateral filtering for gray and color images", 1998,
-around a local parabola instead of a constant: a head that moves has no constant place.
+(a jerk of the head) does not count. The landmarks move along as one piece, so that cut, paste and outline agree; only
+the ears go a little further, so that the average yaw is steady, which crops of whole heads follow. The face's center
+moves no further than `FARTHEST_MOVE`, nor do its corners around it. Source: spec merging 10.2; the weights of the jerks
+are those of C. Tomasi and R. Manduchi, "Bilateral filtering for gray and color images", 1998, around a local parabola
+instead of a constant: a head that moves has no constant place.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
+from core.errors import NotAFace
 from core.geometry import invert_affine, transform_points
 from facelib.alignment import average_yaw, frame_to_unit
 from facelib.face_type import FaceType
@@ -75,7 +77,8 @@ def time_weights(times: NDArray, now: float, sigma: float, degree: int, reach: i
 
 
 def link_faces(frames: Sequence[FrameFaces], scene_starts: Sequence[int] = ()) -> list[Track]:
-    """The tracks of a shot, by where the faces are and how large, ordered by first frame.
+    """The tracks of a shot, by where the faces are and how large, ordered by first frame. Landmarks that are no face's
+    are in none.
 
     Args:
         frames: of the whole shot, in order.
@@ -88,11 +91,13 @@ def link_faces(frames: Sequence[FrameFaces], scene_starts: Sequence[int] = ()) -
         kept = [] if number in starts else [t for t in active if number - t[0][-1][0] <= LONGEST_GAP + 1]
         done += [track for track, _ in active if not any(track is other for other, _ in kept)]
         active = kept
-        squares = [_square(face) for face in frame.faces]
-        given = _assign(active, squares, number)
-        for place, square in enumerate(squares):
-            if place in given:
-                index = given[place]
+        squares = {
+            place: square for place, face in enumerate(frame.faces) if (square := _square_if_any(face)) is not None
+        }
+        given = _assign(active, list(squares.values()), number)
+        for order, (place, square) in enumerate(squares.items()):
+            if order in given:
+                index = given[order]
                 active[index][0].append((number, place))
                 active[index] = (active[index][0], square)
             else:
@@ -101,7 +106,7 @@ def link_faces(frames: Sequence[FrameFaces], scene_starts: Sequence[int] = ()) -
 
 
 def _assign(active: Sequence[tuple[Track, NDArray]], squares: Sequence[NDArray], frame: int) -> dict[int, int]:
-    """Place of a face -> its track; none for faces too far from all."""
+    """Number of a square -> its track; none for those too far from all."""
     if not active or not squares:
         return {}
     costs = np.array([[_apart(last, square, frame - track[-1][0]) for square in squares] for track, last in active])
@@ -114,6 +119,13 @@ def _apart(before: NDArray, after: NDArray, frames: int) -> float:
     side = math.exp(max(before[2], after[2]))
     farthest = _FARTHEST_STEP + _STEP_PER_MISSED_FRAME * (frames - 1)
     return max(math.dist(before[:2], after[:2]) / side / farthest, abs(after[2] - before[2]) / _MOST_GROWTH)
+
+
+def _square_if_any(face: FrameFace) -> NDArray[np.float64] | None:
+    try:
+        return _square(face)
+    except NotAFace:
+        return None
 
 
 def _square(face: FrameFace) -> NDArray[np.float64]:
@@ -136,23 +148,20 @@ def neighbors(tracks: Sequence[Track]) -> dict[tuple[int, int], Track]:
     return around
 
 
-def steady_faces(
-    frames: Sequence[FrameFaces], tracks: Sequence[Track], strengths: Sequence[int], face_type: FaceType
-) -> list[FrameFaces]:
+def steady_faces(frames: Sequence[FrameFaces], tracks: Sequence[Track], strengths: Sequence[int]) -> list[FrameFaces]:
     """The frames with steadied landmarks.
 
     Args:
         frames: of the whole shot, in order.
         tracks: of `link_faces`; faces in none stay as they are.
         strengths: of each frame, 0..100; at 0 its faces stay as they are, to the bit.
-        face_type: of the model. Crops of the whole head also turn with it, and that is steadied too.
     """
     steadied = [list(frame.faces) for frame in frames]
     for track in tracks:
         if len(track) < 3 or not any(strengths[frame] for frame, _ in track):
             continue
         faces = [frames[frame].faces[place] for frame, place in track]
-        moved = _steady_track(faces, np.array([f for f, _ in track]), [strengths[f] for f, _ in track], face_type)
+        moved = _steady_track(faces, np.array([f for f, _ in track]), [strengths[f] for f, _ in track])
         for (frame, place), landmarks in zip(track, moved, strict=True):
             if strengths[frame]:
                 steadied[frame][place] = dataclasses.replace(steadied[frame][place], landmarks=landmarks)
@@ -162,9 +171,7 @@ def steady_faces(
     ]
 
 
-def _steady_track(
-    faces: Sequence[FrameFace], times: NDArray, strengths: Sequence[int], face_type: FaceType
-) -> list[NDArray[np.float32]]:
+def _steady_track(faces: Sequence[FrameFace], times: NDArray, strengths: Sequence[int]) -> list[NDArray[np.float32]]:
     squares = np.array([_square(face) for face in faces])
     squares[:, 3] = np.unwrap(squares[:, 3])
     # In parts of the side, as far as a corner moves: 0.7 of a change of size or angle.
@@ -173,11 +180,9 @@ def _steady_track(
     moves = smooth_moves(squares / units, times, strengths) * units
     moves[:, :2] = _limited(moves[:, :2] / sides) * sides
     moves[:, 2:] = _limited(moves[:, 2:] / units[:, 2:]) * units[:, 2:]
-    if face_type is FaceType.HEAD:
-        yaws = np.array([average_yaw(transform_points(f.landmarks, frame_to_unit(f.landmarks))) for f in faces])
-        turns = _limited(smooth_moves(yaws[:, None] * _YAW_TO_SHARE, times, strengths))[:, 0] / _YAW_TO_SHARE
-    else:
-        turns = np.zeros(len(faces))
+    # Crops of whole heads go sideways with the average yaw, so that is steadied too.
+    yaws = np.array([average_yaw(transform_points(f.landmarks, frame_to_unit(f.landmarks))) for f in faces])
+    turns = _limited(smooth_moves(yaws[:, None] * _YAW_TO_SHARE, times, strengths))[:, 0] / _YAW_TO_SHARE
     return [_moved(f.landmarks, s, m, t) for f, s, m, t in zip(faces, squares, moves, turns, strict=True)]
 
 

@@ -26,11 +26,14 @@ from facelib.face_type import FaceType
 from facelib.metadata import FaceMetadata, write_face
 from mainscripts import merge
 from mainscripts.merge_options import MergeOptions
+from mainscripts.merge_steady import CHART_NAME, SCENES_NAME
 from merger.journal import JOURNAL_NAME, Networks
+from merger.meters import METERS_NAME
 from tests.merger.scenes import TintedPredictor
 from tests.painting import paint_frame
 
 ROOT = Path(__file__).resolve().parents[2]
+ALONE = {"stabilize_landmarks": 0, "stabilize_colors": 0, "stabilize_mask": 0, "stabilize_seamless": 0}
 
 
 class Listener(SilentProgress):
@@ -84,7 +87,8 @@ class Shot:
         }
 
     def options(self, **given: Any) -> MergeOptions:
-        return resolve(MergeOptions, {**self.folders, "model": "Quick96", "workers": 1, **given})
+        """Every frame stands for itself; frames that look around are merged in test_merge_steady.py."""
+        return resolve(MergeOptions, {**self.folders, "model": "Quick96", "workers": 1, **ALONE, **given})
 
     def merge(self, **given: Any) -> tuple[merge.MergeReport, str]:
         listener = Listener()
@@ -105,7 +109,7 @@ class Shot:
             f"{folder.name}/{path.name}": hashlib.sha256(path.read_bytes()).hexdigest()
             for folder in (self.workspace.data_dst_merged, self.workspace.data_dst_merged_mask)
             for path in folder.iterdir()
-            if path.name != JOURNAL_NAME
+            if path.name not in (JOURNAL_NAME, METERS_NAME, CHART_NAME, SCENES_NAME)
         }
 
     def times(self) -> dict[str, int]:

@@ -90,6 +90,14 @@ def test_what_cannot_be_read_is_unknown() -> None:
     assert record.difference is None
 
 
+def test_landmarks_that_are_no_face_have_no_record() -> None:
+    line = FrameFace(np.tile(np.arange(68, dtype=np.float32)[:, None], 2))
+    readings = read_colors(gray(90), MergedFrame(gray(90), square_mask(60, 40, 100, 80)), [line, FACE])
+    (record,) = meter_records(0, FrameFaces(Path("1.png"), (line, FACE)), readings)
+    assert record.face == 2
+    assert record.difference == pytest.approx((0, 0, 0), abs=1e-3)
+
+
 def test_a_record_says_where_the_face_is_and_where_it_looks() -> None:
     face = FrameFace(head_landmarks((90, 50), 60, yaw=0.4, roll=0.1), confidence=0.75)
     (record,) = meter_records(7, FrameFaces(Path("00008.png"), (face,)), [])

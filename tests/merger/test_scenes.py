@@ -55,3 +55,9 @@ def test_frames_without_faces_or_pictures_are_none() -> None:
 def test_frames_whose_numbers_begin_again_are_another_scene() -> None:
     frames = [FrameFaces(Path(name)) for name in ("a_1.png", "a_2.png", "b_1.png", "b_2.png")]
     assert cuts(frames) == [2]
+
+
+def test_landmarks_that_are_no_face_are_nowhere() -> None:
+    line = np.tile(np.arange(68, dtype=np.float32)[:, None], 2)
+    frames = [FrameFaces(Path(f"{n}.png"), (FrameFace(line),)) for n in range(3)]
+    assert find_cuts(frames, [None] * 3, [None] * 3) == []

@@ -1,0 +1,171 @@
+"""What `merge` does over time: where scenes begin, steadied frames, and how steady the result is, said at the end.
+
+`merge_scenes.json` beside the merged frames keeps the scenes of a shot as long as its files do not change: every frame
+has to be looked at to find them. `merge_meters.jsonl` (merger/meters.py) holds the figures of every face, and
+`merge_meters.svg` shows them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from core.files import atomic_write_text
+from core.progress import Progress
+from mainscripts.merge_session import look_for_cuts
+from merger.frames import FrameFaces
+from merger.meters import (
+    METERS_NAME,
+    FaceReading,
+    MeterRecord,
+    meter_records,
+    read_meters,
+    steadiness,
+    with_figures,
+    write_meters,
+)
+from merger.rounds import FrameJob
+from merger.steadying import SteadyShot, steady_shot
+
+SCENES_NAME = "merge_scenes.json"
+CHART_NAME = "merge_meters.svg"
+_NAMED_SCENES = 20
+
+
+def steady_jobs(
+    jobs: Sequence[FrameJob], scene_starts: Sequence[int] | None, folder: Path, workers: int, progress: Progress
+) -> SteadyShot:
+    """A whole shot, steadied.
+
+    Args:
+        scene_starts: of a session; None: they are looked for, if any frame is to be steadied.
+        folder: of merged frames.
+    """
+    frames = [job.frame for job in jobs]
+    if scene_starts is None:
+        needed = any(job.settings.looks_around or job.settings.landmark_strength for job in jobs)
+        scene_starts = _known_cuts(frames, folder, workers, progress) if needed else []
+    return steady_shot(jobs, scene_starts)
+
+
+def _known_cuts(frames: Sequence[FrameFaces], folder: Path, workers: int, progress: Progress) -> list[int]:
+    digest = hashlib.blake2b(digest_size=12)
+    for frame in frames:
+        status = frame.path.stat()
+        digest.update(f"{frame.path.name} {status.st_size} {status.st_mtime_ns}\n".encode("utf-8", "surrogateescape"))
+        for face in frame.faces:
+            digest.update(face.landmarks.tobytes())
+    path, shot = folder / SCENES_NAME, digest.hexdigest()
+    try:
+        known = json.loads(path.read_bytes())
+        cuts = known["cuts"]
+        if known["shot"] == shot and all(isinstance(cut, int) and 0 < cut < len(frames) for cut in cuts):
+            return sorted(cuts)
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    found = look_for_cuts(frames, workers, progress)
+    folder.mkdir(parents=True, exist_ok=True)
+    atomic_write_text(path, json.dumps({"shot": shot, "cuts": found}) + "\n")
+    return found
+
+
+class Meters:
+    """The meters of one run: reads as frames are finished, and tells at the end.
+
+    Args:
+        folder: of merged frames.
+    """
+
+    def __init__(self, shot: SteadyShot, folder: Path) -> None:
+        self._shot = shot
+        self._folder = folder
+        self._readings: dict[str, Sequence[FaceReading]] = {}
+        self._records: list[MeterRecord] = []
+
+    def take(self, frame: FrameFaces, readings: Sequence[FaceReading]) -> None:
+        """What was read off a frame that was finished just now."""
+        self._readings[frame.stem] = readings
+
+    def keep(self) -> None:
+        """Completes the figures and writes them and the chart; those of frames of earlier runs stay."""
+        if not self._readings:
+            return
+        before: dict[str, list[MeterRecord]] = {}
+        for record in read_meters(self._folder / METERS_NAME):
+            before.setdefault(record.stem, []).append(record)
+        records = []
+        for place, frame in enumerate(self._shot.frames):
+            if frame.stem in self._readings:
+                found = meter_records(place, frame, self._readings[frame.stem])
+            else:
+                found = [replace(record, index=place) for record in before.get(frame.stem, [])[: len(frame.faces)]]
+            scene = bisect_right(self._shot.scene_starts, place) + 1
+            records += [replace(r, scene=scene, track=None, flicker=None, old_flicker=None, jitter=None) for r in found]
+        self._records = with_figures(records, self._shot.tracks)
+        self._folder.mkdir(parents=True, exist_ok=True)
+        write_meters(self._folder / METERS_NAME, self._records)
+        atomic_write_text(self._folder / CHART_NAME, draw_meters(self._records, self._shot.scene_starts))
+
+    def tell(self, progress: Progress) -> None:
+        """Says how steady each scene is, if anything was merged."""
+        for line in tell(self._records):
+            progress.say(line)
+
+
+def tell(records: Sequence[MeterRecord]) -> list[str]:
+    """How steady each scene is, a line for each; nothing where nothing could be read."""
+    if all(record.flicker is None and record.jitter is None for record in records):
+        return []
+    scenes = sorted({record.scene or 1 for record in records})
+    lines = ["Steadiness (flicker in Lab, jitter in thousandths of the face):"]
+    for scene in scenes[:_NAMED_SCENES]:
+        mine = [record for record in records if (record.scene or 1) == scene]
+        figures = steadiness(mine)
+        name = f"scene {scene}, {mine[0].stem} to {mine[-1].stem}" if len(scenes) > 1 else f"{figures.frames} frames"
+        lines.append(
+            f"  {name}: flicker {_figure(figures.flicker)} (the footage {_figure(figures.old_flicker)}), "
+            f"jitter {_figure(figures.jitter)}, color off the ring by {_figure(figures.difference)}"
+        )
+    if len(scenes) > _NAMED_SCENES:
+        lines.append(f"  and {len(scenes) - _NAMED_SCENES} more scenes; all are in {METERS_NAME}.")
+    return lines
+
+
+def _figure(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:.2f}"
+
+
+def draw_meters(records: Sequence[MeterRecord], scene_starts: Sequence[int] = ()) -> str:
+    """Flicker and jitter of every face over the frames, with the footage's own flicker and where scenes begin: SVG."""
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(11, 5), layout="constrained")
+    upper, lower = figure.subplots(2, 1, sharex=True)
+    for axes, name, color in (
+        (upper, "old_flicker", "0.6"),
+        (upper, "flicker", "#1f6fd6"),
+        (lower, "jitter", "#c8463c"),
+    ):
+        for number, track in enumerate(sorted({record.track or 0 for record in records})):
+            mine = [r for r in records if (r.track or 0) == track and getattr(r, name) is not None]
+            label = {"old_flicker": "footage", "flicker": "merged"}.get(name) if number == 0 else None
+            axes.plot([r.index for r in mine], [getattr(r, name) for r in mine], color=color, linewidth=1, label=label)
+    for axes, words in ((upper, "flicker, Lab"), (lower, "jitter, thousandths of the face")):
+        axes.set_ylabel(words)
+        axes.set_ylim(bottom=0)
+        axes.grid(True, color="0.9")
+        for start in scene_starts:
+            axes.axvline(start, color="0.4", linestyle=":", linewidth=1)
+    if records:
+        upper.legend(loc="upper right", frameon=False)
+    lower.set_xlabel("frame")
+    drawn = io.StringIO()
+    with matplotlib.rc_context({"svg.hashsalt": "FaceLoom"}):
+        figure.savefig(drawn, format="svg", metadata={"Date": None})
+    return drawn.getvalue()

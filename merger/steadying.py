@@ -1,0 +1,127 @@
+"""A shot that is steadied over time, for the engine: which frames have to be measured, and what that makes of each.
+
+    shot = steady_shot(jobs, scene_starts)          # every frame of the shot; landmarks are steadied here
+    keys = shot.with_neighbors(keys)                # what a frame depends on, the frames around it included
+    for part in shot.adjusted(wanted, ...):         # measures them, and gives them back ready to be merged
+        merge_frames(part, ...)
+
+A long shot is done in parts, so that the measures of a part fit into memory; at their ends frames are measured twice,
+and the result is that of the whole.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from core.progress import Progress
+from facelib.prediction import Predictor
+from merger.compositors import CompositorSetup, FrameView
+from merger.engine import measure_frames
+from merger.frames import FrameFaces
+from merger.journal import RenderKey
+from merger.measures import FaceMeasures, measure_faces
+from merger.rounds import FrameJob
+from merger.stabilizers import Neighborhood
+from merger.temporal import Track, link_faces, neighbors, steady_faces
+
+FRAMES_PER_PART = 1000
+"""About 150 megabytes of measures at a resolution of 256."""
+
+
+def measure_view(view: FrameView) -> list[FaceMeasures]:
+    """The measures of a frame, in a worker process."""
+    return measure_faces(view.frame, view.aligned, view.answers, view.settings, view.face_type)
+
+
+@dataclass(frozen=True)
+class SteadyShot:
+    """A shot with steadied landmarks.
+
+    Attributes:
+        jobs: every frame, with the landmarks it is merged with.
+        tracks: its faces through time.
+        scene_starts: places of the frames that begin a scene, but for the first.
+    """
+
+    jobs: list[FrameJob]
+    tracks: list[Track]
+    scene_starts: tuple[int, ...]
+
+    @property
+    def frames(self) -> list[FrameFaces]:
+        return [job.frame for job in self.jobs]
+
+    def heard_by(self) -> dict[int, set[int]]:
+        """Place of a frame -> the other frames whose pixels have a say in it; frames that look at none are left out."""
+        heard: dict[int, set[int]] = {}
+        for (frame, _), around in neighbors(self.tracks).items():
+            if self.jobs[frame].settings.looks_around:
+                heard.setdefault(frame, set()).update(other for other, _ in around if other != frame)
+        return heard
+
+    def with_neighbors(self, keys: Mapping[str, RenderKey]) -> dict[str, RenderKey]:
+        """The keys of the whole shot by stem, each with those of the frames that have a say in it."""
+        heard = self.heard_by()
+        stems = [job.frame.stem for job in self.jobs]
+        extended = dict(keys)
+        for frame, others in heard.items():
+            digest = hashlib.blake2b(digest_size=12)
+            for other in sorted(others):
+                key = keys[stems[other]]
+                digest.update(f"{other - frame} {key.frame} {key.faces} {key.settings}\n".encode())
+            if others:
+                extended[stems[frame]] = replace(keys[stems[frame]], neighbors=digest.hexdigest())
+        return extended
+
+    def adjusted(
+        self,
+        wanted: Sequence[FrameJob],
+        predictor: Predictor,
+        setup: CompositorSetup,
+        *,
+        workers: int,
+        progress: Progress,
+        frames_per_part: int = FRAMES_PER_PART,
+    ) -> Iterator[list[FrameJob]]:
+        """The wanted jobs of this shot with what the frames around change of them, part by part, in order."""
+        place_of = {job.frame.stem: place for place, job in enumerate(self.jobs)}
+        heard = self.heard_by()
+        if not any(place_of[job.frame.stem] in heard for job in wanted):
+            yield list(wanted)
+            return
+        for first in range(0, len(wanted), frames_per_part):
+            part = wanted[first : first + frames_per_part]
+            around = Neighborhood(self.frames, self.tracks)
+
+            def take(frame: FrameFaces, measures: Sequence[FaceMeasures], known: Neighborhood = around) -> None:
+                known.add(place_of[frame.stem], measures)
+
+            places = {place for job in part if (place := place_of[job.frame.stem]) in heard}
+            needed = sorted(places.union(*(heard[place] for place in places)))
+            if needed:
+                jobs = [self.jobs[place] for place in needed]
+                # A frame that cannot be measured cannot be merged either, and is told of there.
+                measure_frames(
+                    *(jobs, predictor, setup, measure_view), workers=workers, on_measured=take, progress=progress
+                )
+            yield [
+                replace(job, adjustment=around.adjustment(place, job.settings)) if place in places else job
+                for job in part
+                for place in (place_of[job.frame.stem],)
+            ]
+
+
+def steady_shot(jobs: Sequence[FrameJob], scene_starts: Sequence[int] = ()) -> SteadyShot:
+    """Follows the faces of a whole shot, and steadies their landmarks.
+
+    Args:
+        jobs: every frame of the shot, in order, with its settings.
+        scene_starts: places of the frames that begin a scene; nothing is smoothed across.
+    """
+    frames = [job.frame for job in jobs]
+    tracks = link_faces(frames, scene_starts)
+    steadied = steady_faces(frames, tracks, [job.settings.landmark_strength for job in jobs])
+    kept = [replace(job, frame=frame) for job, frame in zip(jobs, steadied, strict=True)]
+    return SteadyShot(kept, tracks, tuple(scene_starts))

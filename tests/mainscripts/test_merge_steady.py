@@ -1,0 +1,122 @@
+"""`merge` over time: the files it leaves, what it says, and that many processes give what one gives."""
+
+from __future__ import annotations
+
+import json
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from core.images import read_image, write_image
+from core.progress import SILENT
+from mainscripts import merge, merge_steady
+from mainscripts.merge_steady import CHART_NAME, SCENES_NAME, draw_meters, steady_jobs, tell
+from merger.face_tools import FaceTools
+from merger.frames import FrameFaces, collect_frames
+from merger.meters import METERS_NAME, MeterRecord, read_meters, with_figures
+from merger.rounds import FrameJob
+from merger.sequence import merge_sequence
+from merger.settings import MergeSettings
+from samplelib.faceset import open_faceset
+from tests.mainscripts.test_merge import Shot
+from tests.merger.scenes import TintedPredictor, smooth_frame
+from tests.merger.shots import film
+
+STEADY = {"stabilize_landmarks": 30, "stabilize_colors": 50, "stabilize_mask": 20, "color_transfer": "rct"}
+
+
+@pytest.fixture
+def shot(odd_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Shot:
+    shot = Shot(odd_folder)
+    monkeypatch.setattr(merge, "open_model", shot.open_model)
+    monkeypatch.setattr(merge_steady, "look_for_cuts", lambda frames, *_: [4])  # every painted frame is a new picture
+    return shot
+
+
+def test_a_steadied_shot_from_folders_to_folders(shot: Shot) -> None:
+    """Frames 1 to 4 and 5 to 6 are scenes. Then one face is corrected: its scene is rendered again."""
+    report, said = shot.merge(mask_mode="learned-dst", **STEADY)
+    assert report.rendered == 6
+    merged = shot.workspace.data_dst_merged
+    assert json.loads((merged / SCENES_NAME).read_bytes())["cuts"] == [4]
+    assert "scene 1, 00001 to 00004: flicker" in said
+    assert "scene 2, 00005 to 00006: flicker unknown" in said
+    records = read_meters(merged / METERS_NAME)
+    assert [(r.stem, r.scene, r.track) for r in records[3:5]] == [("00004", 1, 1), ("00005", 2, 2)]
+    assert ET.parse(merged / CHART_NAME).getroot().tag.endswith("svg")
+
+    faces = ((s.path.name, s.metadata) for s in open_faceset(shot.workspace.data_dst_aligned, SILENT).samples)
+    frames = collect_frames([shot.workspace.data_dst / f"{n:05d}.png" for n in range(1, 7)], faces).frames
+    settings = [MergeSettings.of(mask_mode="learned-dst", **STEADY)] * 6
+    alone = merge_sequence(frames, lambda f: read_image(f.path), settings, FaceTools.of(TintedPredictor()), [4])
+    for one in alone:
+        assert np.array_equal(read_image(merged / f"{one.source.stem}.png"), one.merged.image)
+
+    moved = frames[4].faces[0].landmarks + np.float32(3)
+    shot.write_face("00005_0.jpg", "00005.png", moved)
+    again, said = shot.merge(mask_mode="learned-dst", **STEADY)
+    assert again.rendered == 2
+    assert "faces (1), neighbors (1)" in said
+    assert [r.stem for r in read_meters(merged / METERS_NAME)] == [f"{n:05d}" for n in range(1, 7)]
+
+
+def jobs(frames: list[FrameFaces], folder: Path) -> list[FrameJob]:
+    placed = [FrameFaces(folder / frame.path.name, frame.faces) for frame in frames]
+    for number, frame in enumerate(placed):
+        write_image(frame.path, smooth_frame(40, 60, seed=number // 5))
+    return [FrameJob(frame, MergeSettings.of()) for frame in placed]
+
+
+def test_scenes_are_looked_for_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shot = jobs(film(10), tmp_path / "frames")
+    assert steady_jobs(shot, None, tmp_path, 1, SILENT).scene_starts == (5,)
+    monkeypatch.setattr(merge_steady, "look_for_cuts", lambda *_: pytest.fail("looked again"))
+    assert steady_jobs(shot, None, tmp_path, 1, SILENT).scene_starts == (5,)
+    assert steady_jobs(shot, [3], tmp_path, 1, SILENT).scene_starts == (3,)  # a session knows better
+    monkeypatch.setattr(merge_steady, "look_for_cuts", lambda *_: [2])
+    (tmp_path / SCENES_NAME).write_text('{"shot": "half')
+    assert steady_jobs(shot, None, tmp_path, 1, SILENT).scene_starts == (2,)
+    write_image(shot[0].frame.path, smooth_frame(44, 60))
+    monkeypatch.setattr(merge_steady, "look_for_cuts", lambda *_: [7])
+    assert steady_jobs(shot, None, tmp_path, 1, SILENT).scene_starts == (7,)
+
+
+def test_nobody_looks_for_scenes_where_nothing_is_steadied(tmp_path: Path) -> None:
+    shot = [FrameJob(job.frame, MergeSettings.of(compat="dfl")) for job in jobs(film(6), tmp_path / "frames")]
+    steady = steady_jobs(shot, None, tmp_path, 1, SILENT)
+    assert steady.scene_starts == ()
+    assert steady.jobs == shot
+    assert not (tmp_path / SCENES_NAME).exists()
+
+
+def records(scenes: int) -> list[MeterRecord]:
+    made = [
+        MeterRecord(
+            *(n, f"{n:05d}", 1, (80.0 + (n % 2), 60.0), 100.0, 0.0, 0.0, 0.0),
+            difference=(5.0 + n % 2, 0.0, 0.0),
+            old_difference=(1.0, 0.0, 0.0),
+            scene=n // 4 + 1,
+        )
+        for n in range(4 * scenes)
+    ]
+    return with_figures(made, [[(n, 0) for n in range(first, first + 4)] for first in range(0, 4 * scenes, 4)])
+
+
+def test_every_scene_has_its_line() -> None:
+    assert tell(records(1))[1] == (
+        "  4 frames: flicker 2.00 (the footage 0.00), jitter 20.00, color off the ring by 5.50"
+    )
+    lines = tell(records(23))
+    assert len(lines) == 22
+    assert lines[2].startswith("  scene 2, 00004 to 00007: flicker 2.00")
+    assert lines[-1] == f"  and 3 more scenes; all are in {METERS_NAME}."
+    assert tell([]) == []
+
+
+def test_the_chart_is_the_same_every_time() -> None:
+    drawn = draw_meters(records(3), [4, 8])
+    assert drawn == draw_meters(records(3), [4, 8])
+    assert ET.fromstring(drawn).tag.endswith("svg")
+    assert ET.fromstring(draw_meters([])).tag.endswith("svg")
