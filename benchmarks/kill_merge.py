@@ -30,7 +30,6 @@ from core.images import encode_jpeg, write_image
 from core.paths import Workspace
 from facelib.face_type import FaceType
 from facelib.metadata import FaceMetadata, write_face
-from merger.journal import JOURNAL_NAME
 from tests.painting import paint_frame
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -84,12 +83,12 @@ def finished(place: Workspace) -> dict[str, int]:
 
 
 def everything(place: Workspace) -> dict[str, str]:
-    """Hash of every file in the folders of frames and masks, hidden ones too; but for the journal."""
+    """Hash of every picture in the folders of frames and masks, and of whatever hidden file was left there."""
     return {
         f"{folder.name}/{path.name}": hashlib.sha256(path.read_bytes()).hexdigest()
         for folder in (place.data_dst_merged, place.data_dst_merged_mask)
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.name != JOURNAL_NAME
+        if path.suffix == ".png" or path.name.startswith(".")
     }
 
 
