@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -31,6 +31,8 @@ from mainscripts.extract_findings import Finding, finding_of
 from mainscripts.extract_journal import FaceEntry, Fingerprint
 
 DEBUG_QUALITY = 50
+INDEX = "source_face_index"
+"""Key of a record: which face of its frame this is, k of `<stem>_<k>.jpg`."""
 # A face found again is the same face when the boxes share this much of their union or of the smaller one.
 _SAME_UNION, _SAME_PART = 0.4, 0.75
 
@@ -200,6 +202,7 @@ def _write_faces(task: FrameTask, faces: list[ExtractedFace], output: Path) -> l
     free = (k for k in range(len(faces) + len(task.taken)) if k not in task.taken)
     for k, face in zip(free, faces, strict=False):
         name = f"{task.path.stem}_{k}.jpg"
-        write_face(output / name, face.jpeg, face.metadata)
-        entries.append(FaceEntry(name, face.metadata.to_record()))
+        metadata = replace(face.metadata, extra={**face.metadata.extra, INDEX: k})
+        write_face(output / name, face.jpeg, metadata)
+        entries.append(FaceEntry(name, metadata.to_record()))
     return entries

@@ -1,8 +1,8 @@
 """`util --recover-original-aligned-filename`: faces that were sorted or renamed get the names of their frames again.
 
 The faces of frame `00042.png` become `00042_0.jpg`, `00042_1.jpg` and so on: by the number the record keeps
-(`source_face_index`) where there is one, else largest first, which is the order they were extracted in. The names are
-planned first; when two files would have one name nothing is renamed. `workspace undo` takes it back.
+(`source_face_index`) where there is one, else largest first. The names are planned first; when two files would have one
+name nothing is renamed. `workspace undo` takes it back.
 """
 
 from __future__ import annotations
@@ -16,10 +16,9 @@ from core.progress import Progress
 from core.renames import finish_renames, rename_with_undo
 from facelib.metadata import FaceMetadata, read_metadata
 from mainscripts.extract_plan import few
+from mainscripts.extract_worker import INDEX
 from mainscripts.journal_names import follow_folder
 from samplelib.pack import PACK_NAME
-
-_INDEX = "source_face_index"
 
 
 def recover_names(workspace: Workspace, folder: Path, progress: Progress) -> int:
@@ -63,7 +62,7 @@ def original_names(faces: list[tuple[str, FaceMetadata]]) -> dict[str, str]:
 
 def _order(face: tuple[str, FaceMetadata]) -> tuple[bool, float, float, tuple[tuple[int, int, str], ...]]:
     name, metadata = face
-    index = metadata.extra.get(_INDEX)
+    index = metadata.extra.get(INDEX)
     known = isinstance(index, int) and not isinstance(index, bool)
     left, top, right, bottom = (float(value) for value in metadata.frame_bbox)
     return not known, float(index) if known else 0.0, -(right - left) * (bottom - top), natural_key(name)  # type: ignore[arg-type]

@@ -79,6 +79,10 @@ def test_records_hold_what_a_judge_needs(frames: Path, tmp_path: Path) -> None:
     assert 0 < seen["moved"] <= FARTHEST_MOVE
     missed = read_metadata(tmp_path / "aligned" / "00010_0.jpg").extra["finding"]
     assert (missed["score"], missed["presence"], missed["gap"]) == (0.8, 14.0, True)
+    numbers = {
+        path.stem: read_metadata(path).extra["source_face_index"] for path in (tmp_path / "aligned").glob("*.jpg")
+    }
+    assert all(stem.endswith(f"_{number}") for stem, number in numbers.items())  # whoever is larger for a moment
     for entry in Journal(tmp_path / "aligned").frames.values():
         for face in entry.faces:
             assert face.record == read_metadata(tmp_path / "aligned" / face.file).to_record()
