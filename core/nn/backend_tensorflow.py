@@ -57,7 +57,7 @@ def placed_on(device: Device) -> AbstractContextManager[Any]:
 def compile_forward(function: Callable[..., Any], device: Device) -> Callable[..., list[np.ndarray]]:
     """See `core.nn.backend.Backend.compile_forward`."""
     _require(device)
-    compiled = tf.function(function, jit_compile=device.kind == "gpu")
+    compiled = tf.function(function, jit_compile=device.kind == "gpu", autograph=False)
 
     def run(*arrays: np.ndarray) -> list[np.ndarray]:
         with tf.device(device.name), _out_of_memory_in_words(device):
@@ -91,11 +91,14 @@ def _out_of_memory_in_words(device: Device) -> Iterator[None]:
         ) from failure
 
 
+_LARGE = 2**17
+"""Scalars from which on compiling the update of a variable pays."""
+
 _cpu_step = ContextVar("cpu_step", default=False)
 """Whether a training step for the CPU is being traced: there the products of `core.nn.winograd` beat convolutions."""
 
 _picture_tiles, _kernel_tiles, _result, _picture_tiles_adjoint, _kernel_tiles_adjoint, _result_adjoint = (
-    tf.function(transform, jit_compile=True)
+    tf.function(transform, jit_compile=True, autograph=False)
     for transform in (
         winograd.picture_tiles,
         winograd.kernel_tiles,
@@ -119,20 +122,32 @@ def convolve(
 
 
 def _convolve_by_tiles(x: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor, slope: float) -> tf.Tensor:
-    """Products of tiles between compiled transforms. Tiles are large: the gradients make them anew, when needed."""
-    shape, dtype = (*x.shape[:3], kernel.shape[-1]), x.dtype.name
+    """Products of tiles between compiled transforms.
+
+    Tiles are large: they are made when they are needed and not as soon as they could be, and made anew for the
+    gradients. Kernels go through their transforms with both channels as one, and the slope is a tensor, so that
+    few transforms are compiled.
+    """
+    shape, dtype, channels = (*x.shape[:3], kernel.shape[-1]), x.dtype.name, tuple(kernel.shape[2:])
+    steepness = tf.constant(slope)
+
+    def kernel_tiles(after: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
+        with tf.control_dependencies([after]):
+            tiles = _kernel_tiles(tf.reshape(kernel, (3, 3, -1)), dtype)
+        return tf.reshape(tiles, (16, *channels))
 
     @tf.custom_gradient
     def convolved(x: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor) -> Any:
-        y = _result(tf.matmul(_picture_tiles(x), _kernel_tiles(kernel, dtype)), bias, shape, slope)
+        y = _result(tf.matmul(_picture_tiles(x), kernel_tiles(x, kernel)), bias, shape, steepness)
 
         def gradients(upstream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-            tiles = _result_adjoint(upstream, y, slope)
-            with tf.control_dependencies([tiles]):  # and not as soon as x is there, early in the forward pass
-                to_picture = tf.matmul(tiles, _kernel_tiles(kernel, dtype), transpose_b=True)
-                to_kernel = tf.matmul(_picture_tiles(x), tiles, transpose_a=True)
+            tiles = _result_adjoint(upstream, upstream if slope == 1.0 else y, steepness)
+            to_picture = tf.matmul(tiles, kernel_tiles(tiles, kernel), transpose_b=True)
             to_x = _picture_tiles_adjoint(to_picture, tuple(x.shape))
-            return to_x, _kernel_tiles_adjoint(to_kernel), winograd.bias_adjoint(tiles)
+            with tf.control_dependencies([to_x]):
+                to_kernel = tf.matmul(_picture_tiles(x), tiles, transpose_a=True)
+            to_kernel = _kernel_tiles_adjoint(tf.reshape(to_kernel, (16, -1)))
+            return to_x, tf.reshape(to_kernel, kernel.shape), winograd.bias_adjoint(tiles)
 
         return y, gradients
 
@@ -160,7 +175,7 @@ def compile_step(
                 shares.append(gradients(part, copies))
         return tf.nest.map_structure(lambda *tensors: tf.add_n(tensors) / len(devices), *shares)
 
-    @tf.function
+    @tf.function(autograph=False)
     def step(batch: Mapping[str, tf.Tensor]) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
         totals, reported, grads = split(batch)
         norms = {kind: tf.linalg.global_norm(list(named.values())) for kind, named in grads.items()}
@@ -214,17 +229,16 @@ def _gradients_function(objective: Objective, optimizers: Mapping[str, Optimizer
             raise ValueError(f"Nothing that is minimized depends on {', '.join(idle)}.")
         return dict(totals), dict(reported), grads
 
-    return tf.function(gradients, jit_compile=True) if home.kind == "gpu" else gradients
+    return tf.function(gradients, jit_compile=True, autograph=False) if home.kind == "gpu" else gradients
 
 
 def _updates_function(optimizers: Mapping[str, Optimizer], home: Device) -> Callable[..., None]:
     """A function of gradients by optimizer and variable, and of a norm per optimizer, that updates everything."""
     on_gpu = home.kind == "gpu"
 
-    def compiled(optimizer: Optimizer) -> Callable[..., Any]:
-        return optimizer.updated if on_gpu else tf.function(optimizer.updated, jit_compile=True)
-
-    updated = {kind: compiled(optimizer) for kind, optimizer in optimizers.items()}
+    updated = {
+        kind: optimizer.updated if on_gpu else _updated_on_cpu(optimizer) for kind, optimizer in optimizers.items()
+    }
 
     def updates(grads: dict[str, dict[str, tf.Tensor]], norms: dict[str, tf.Tensor]) -> None:
         for kind, optimizer in optimizers.items():
@@ -243,4 +257,17 @@ def _updates_function(optimizers: Mapping[str, Optimizer], home: Device) -> Call
                     target.value.assign(tensor)
             optimizer.iterations.value.assign_add(tf.cast(tf.math.is_finite(norm), tf.int64))
 
-    return tf.function(updates, jit_compile=True) if on_gpu else updates
+    return tf.function(updates, jit_compile=True, autograph=False) if on_gpu else updates
+
+
+def _updated_on_cpu(optimizer: Optimizer) -> Callable[..., Any]:
+    """`Optimizer.updated`, compiled for large variables; each as a row, so that many share what is compiled."""
+    compiled = tf.function(optimizer.updated, jit_compile=True, autograph=False)
+
+    def updated(value: tf.Tensor, slots: Sequence[tf.Tensor], gradient: tf.Tensor, *rest: tf.Tensor) -> Any:
+        if value.shape.num_elements() < _LARGE:
+            return optimizer.updated(value, slots, gradient, *rest)
+        row = tf.nest.map_structure(lambda x: tf.reshape(x, [-1]), (value, slots, gradient))
+        return tf.nest.map_structure(lambda x: tf.reshape(x, value.shape), compiled(*row, *rest))
+
+    return updated
