@@ -143,6 +143,7 @@ def _figure(value: float | None) -> str:
 def draw_meters(records: Sequence[MeterRecord], scene_starts: Sequence[int] = ()) -> str:
     """Flicker and jitter of every face over the frames, with the footage's own flicker and where scenes begin: SVG."""
     import matplotlib
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(11, 5), layout="constrained")
@@ -154,7 +155,7 @@ def draw_meters(records: Sequence[MeterRecord], scene_starts: Sequence[int] = ()
     ):
         for number, track in enumerate(sorted({record.track or 0 for record in records})):
             mine = [r for r in records if (r.track or 0) == track and getattr(r, name) is not None]
-            label = {"old_flicker": "footage", "flicker": "merged"}.get(name) if number == 0 else None
+            label = {"old_flicker": "the footage", "flicker": "the new face"}.get(name) if number == 0 else None
             axes.plot([r.index for r in mine], [getattr(r, name) for r in mine], color=color, linewidth=1, label=label)
     for axes, words in ((upper, "flicker, Lab"), (lower, "jitter, thousandths of the face")):
         axes.set_ylabel(words)
@@ -167,5 +168,5 @@ def draw_meters(records: Sequence[MeterRecord], scene_starts: Sequence[int] = ()
     lower.set_xlabel("frame")
     drawn = io.StringIO()
     with matplotlib.rc_context({"svg.hashsalt": "FaceLoom"}):
-        figure.savefig(drawn, format="svg", metadata={"Date": None})
+        FigureCanvasSVG(figure).print_svg(drawn, metadata={"Date": None})
     return drawn.getvalue()
