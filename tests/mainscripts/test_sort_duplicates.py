@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from mainscripts import sort_duplicates
 from mainscripts.sort_duplicates import near_duplicates
 from mainscripts.sort_table import FaceTable
 from tests.mainscripts.faces_of_a_film import table_of, write_film
@@ -54,3 +55,28 @@ def test_a_slow_turn_is_thinned_out_not_thrown_away(table: FaceTable) -> None:
     }
     turn = FaceTable(table.files[:1] * 40, columns)
     assert near_duplicates(turn, 3).tolist() == list(range(1, 40, 2))
+
+
+def test_many_people_are_told_apart_before_they_are_compared(table: FaceTable, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A face is compared with the few that can be near it, however many there are and however alike when blurred."""
+    compared = 0
+    lengths = sort_duplicates._lengths
+
+    def counted(rows: np.ndarray) -> np.ndarray:
+        nonlocal compared
+        compared += len(rows)
+        return lengths(rows)
+
+    monkeypatch.setattr(sort_duplicates, "_lengths", counted)
+    rng = np.random.default_rng(5)
+    people, times = 200, 3
+    pixels = np.repeat(rng.integers(60, 200, (people, 32, 32, 3)), times, axis=0)
+    pixels = (pixels + rng.integers(-1, 2, pixels.shape)).astype(np.uint8)
+    count = len(pixels)
+    columns: dict[str, dict[str, Any]] = {
+        "record": {"rect_area": np.arange(count, 0, -1)},
+        "thumbnail": {"pixels": pixels, "detail": np.ones(count), "digest": np.arange(count)},
+    }
+    goes = near_duplicates(FaceTable(table.files[:1] * count, columns), 3)
+    assert goes.tolist() == [n for n in range(count) if n % times]
+    assert compared <= 4 * times * people
