@@ -7,7 +7,7 @@ Pictures are (H, W, 3) BGR float32 in [0, 1], display-referred sRGB; masks are (
 | rct | mean and deviation of each channel | Lab | gain and offset per channel |
 | lct | mean and covariance, symmetric square roots | BGR | one 3 x 4 matrix |
 | mkl | mean and covariance, least movement (Monge-Kantorovich) | BGR | one 3 x 4 matrix |
-| idt | the whole distribution, along random axes | BGR | a 17^3 lattice of colors |
+| idt | the whole distribution, along random axes | BGR | a 25^3 lattice of colors |
 | sot | the whole distribution, pixel by pixel | BGR | a smooth field added to the picture |
 
 A transfer is fitted once and applied as often as wanted: `fit_color_transfer(...)` gives a `ColorTransform`, and

@@ -9,7 +9,10 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-LATTICE_SIDE = 17
+LATTICE_SIDE = 25
+"""On two portraits that trade colors (128 pixels, seeds 7 to 9) the mean difference from the way of every single pixel
+is 0.80 and 0.76 of what another seed makes; a side of 17 makes it 0.98 and 1.06. Fitting takes 16 instead of 11 ms."""
+
 _HISTOGRAM_BINS = 256
 CUT_OFF_GAUSSIAN = 0.677
 """A Gaussian that ends at 1.5 sigma, as older tools smooth with, is as wide as a whole one of this part of its sigma:
