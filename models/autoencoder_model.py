@@ -41,12 +41,21 @@ class AutoencoderModel(SwapModel):
     """See the module's docstring; the attributes are those of `SwapModel`, and:
 
     Attributes:
-        devices: what it runs on; the first is where its variables live.
+        devices: what it computes on.
+        home: where its variables live and are updated, and where it draws: the first device, or the CPU.
         precision: "fp32" or "bf16".
     """
 
     def __init__(
-        self, architecture: Architecture, dims: Dims, *, batch_size: int, device: str, precision: str, seed: int
+        self,
+        architecture: Architecture,
+        dims: Dims,
+        *,
+        batch_size: int,
+        device: str,
+        precision: str,
+        seed: int,
+        at_home_on_cpu: bool = False,
     ) -> None:
         """Builds the networks with weights drawn from the seed; nothing is compiled before it is first used.
 
@@ -55,6 +64,7 @@ class AutoencoderModel(SwapModel):
             device: see `core.nn.device.choose_devices`.
             precision: "fp32", or "bf16" for convolutions in bfloat16 (weights and everything delicate stay float32).
             seed: of the first weights and of learning-rate dropout.
+            at_home_on_cpu: the devices hold the weights only while they compute a step.
         """
         if precision not in PRECISIONS:
             raise BadOption(f"The precision is one of {', '.join(PRECISIONS)}. Received: {precision}.")
@@ -70,13 +80,14 @@ class AutoencoderModel(SwapModel):
         self._other_slots: State = {}
         self._notes: dict[str, str] = {}
         self._backend = active_backend()
-        with self._backend.placed_on(self.devices[0]):
+        self.home = self._backend.list_devices()[0] if at_home_on_cpu else self.devices[0]
+        with self._backend.placed_on(self.home):
             self._autoencoder = build_autoencoder(architecture, dims, trunk=self._trunk)
         self._networks = dict(self._autoencoder.networks)
         for network in self._networks.values():
             initialize(network, seed)
-        self._redraw = self._backend.compile_forward(self._redrawn, self.devices[0])
-        self._swap = self._backend.compile_forward(self._swapped, self.devices[0])
+        self._redraw = self._backend.compile_forward(self._redrawn, self.home)
+        self._swap = self._backend.compile_forward(self._swapped, self.home)
 
     # ---------------------------------------------------------------------------------------------- for the subclass
 
@@ -85,7 +96,7 @@ class AutoencoderModel(SwapModel):
     ) -> None:
         """Builds a network for training alone, as part `part`; `facts` are saved with it, and tell it from others of
         the same shapes."""
-        with self._backend.placed_on(self.devices[0]):
+        with self._backend.placed_on(self.home):
             critic.build(shape)
         initialize(critic, self._seed)
         self._networks[part] = critic
@@ -105,12 +116,12 @@ class AutoencoderModel(SwapModel):
             for name in networks
             for tensor, variable in named_variables(self._networks[name]).items()
         }
-        with self._backend.placed_on(self.devices[0]):
+        with self._backend.placed_on(self.home):
             self._optimizers[part] = kind(variables, settings, self._seed, [f"{name}/" for name in frozen])
 
     def _compile(self) -> None:
         """Makes the step anew from the objective, the optimizers and their settings as they are now."""
-        self._step = self._backend.compile_step(self._objective, self._optimizers, self.devices)
+        self._step = self._backend.compile_step(self._objective, self._optimizers, self.devices, self.home)
 
     @abstractmethod
     def _objective(self, batch: Mapping[str, Tensor]) -> tuple[Mapping[str, Tensor], Mapping[str, Tensor]]:

@@ -84,6 +84,7 @@ class SAEHD(AutoencoderModel):
             device=device,
             precision=precision,
             seed=seed,
+            at_home_on_cpu=training and not options.models_opt_on_gpu,
         )
         self.face_type = FaceType.parse(options.face_type)
         self.src_settings, self.dst_settings = sample_settings(self.options)

@@ -162,6 +162,12 @@ class SAEHDOptions(Options):
         help="Blurs the surroundings of the face in the samples: a smoother border, less learned beside the point. "
         "Needs good masks on both sides.",
     )
+    models_opt_on_gpu: bool = option(
+        True,
+        "Models and optimizer on GPU",
+        help="n keeps weights and optimizer state in the computer's memory: the card has room for a larger model or "
+        "batch, and each step takes longer. Nothing else changes, and nothing at all without a card.",
+    )
     adabelief: bool = option(
         True, "AdaBelief", help="The better optimizer, with twice the memory of RMSprop. The state of both is kept."
     )

@@ -39,7 +39,11 @@ class Backend(Protocol):
         """
 
     def compile_step(
-        self, objective: Objective, optimizers: Mapping[str, Optimizer], devices: Sequence[Device]
+        self,
+        objective: Objective,
+        optimizers: Mapping[str, Optimizer],
+        devices: Sequence[Device],
+        home: Device | None = None,
     ) -> Callable[[Mapping[str, np.ndarray]], StepResult]:
         """Compiles one update: objective, gradients, optimizers; nothing changes when anything is not finite.
 
@@ -48,7 +52,8 @@ class Backend(Protocol):
         and frozen parts are those that the optimizers have now: where they change, compile anew.
 
         With several devices the batch is split among them, each computes its share with the same weights, and the
-        shares' gradients are averaged.
+        shares' gradients are averaged. `home` is where the variables live and are updated, else the first device; the
+        others work on copies of the weights.
         """
 
 

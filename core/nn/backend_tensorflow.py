@@ -155,17 +155,17 @@ def _convolve_by_tiles(x: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor, slope: 
 
 
 def compile_step(
-    objective: Objective, optimizers: Mapping[str, Optimizer], devices: Sequence[Device]
+    objective: Objective, optimizers: Mapping[str, Optimizer], devices: Sequence[Device], home: Device | None = None
 ) -> Callable[[Mapping[str, np.ndarray]], StepResult]:
     """See `core.nn.backend.Backend.compile_step`."""
-    for device in devices:
+    home = home or devices[0]
+    for device in (home, *devices):
         _require(device)
-    home = devices[0]
-    gradients = _gradients_function(objective, optimizers, home)
+    gradients = _gradients_function(objective, optimizers, devices[0])
     updates = _updates_function(optimizers, home)
 
     def split(batch: Mapping[str, tf.Tensor]) -> Any:
-        if len(devices) == 1:
+        if list(devices) == [home]:
             return gradients(batch, None)
         shares = []
         for k, device in enumerate(devices):
@@ -184,7 +184,7 @@ def compile_step(
         return reported, finite
 
     def run(batch: Mapping[str, np.ndarray]) -> StepResult:
-        with tf.device(home.name), _out_of_memory_in_words(home):
+        with tf.device(home.name), _out_of_memory_in_words(devices[0]):
             reported, finite = step({name: tf.constant(array) for name, array in batch.items()})
             return StepResult({name: float(value) for name, value in reported.items()}, bool(finite))
 
@@ -205,7 +205,9 @@ def _values(variables: Mapping[str, keras.Variable]) -> dict[str, tf.Tensor]:
     return {name: tf.identity(variable.value) for name, variable in variables.items()}
 
 
-def _gradients_function(objective: Objective, optimizers: Mapping[str, Optimizer], home: Device) -> Callable[..., Any]:
+def _gradients_function(
+    objective: Objective, optimizers: Mapping[str, Optimizer], device: Device
+) -> Callable[..., Any]:
     """A function of a batch to totals, reported scalars, and gradients by optimizer and variable.
 
     Its second argument is None, or copies of all variables' values, by optimizer and variable, to compute with.
@@ -223,13 +225,13 @@ def _gradients_function(objective: Objective, optimizers: Mapping[str, Optimizer
         watched = {kind: {name: watched[kind][name] for name in o.trained} for kind, o in optimizers.items()}
         with tf.GradientTape(persistent=len(optimizers) > 1, watch_accessed_variables=False) as tape, scope:
             tape.watch(watched)
-            totals, reported = _traced_for(home, objective, batch)
+            totals, reported = _traced_for(device, objective, batch)
         grads = {kind: tape.gradient(totals[kind], named) for kind, named in watched.items()}
         if idle := [f"{kind}: {name}" for kind, named in grads.items() for name, g in named.items() if g is None]:
             raise ValueError(f"Nothing that is minimized depends on {', '.join(idle)}.")
         return dict(totals), dict(reported), grads
 
-    return tf.function(gradients, jit_compile=True, autograph=False) if home.kind == "gpu" else gradients
+    return tf.function(gradients, jit_compile=True, autograph=False) if device.kind == "gpu" else gradients
 
 
 def _updates_function(optimizers: Mapping[str, Optimizer], home: Device) -> Callable[..., None]:

@@ -21,7 +21,7 @@ NAMES = {
     *("autobackup_hour", "write_preview_history", "target_iter", "random_src_flip", "random_dst_flip", "batch_size"),
     *("masked_training", "eyes_mouth_prio", "uniform_yaw", "blur_out_mask", "adabelief", "lr_dropout", "random_warp"),
     *("random_hsv_power", "gan_power", "gan_patch_size", "gan_dims", "true_face_power", "face_style_power"),
-    *("bg_style_power", "ct_mode", "clipgrad", "pretrain"),
+    *("bg_style_power", "ct_mode", "clipgrad", "pretrain", "models_opt_on_gpu"),
     *ASKED_ONCE,
 }
 
@@ -33,7 +33,7 @@ def no_cards(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_names_users_know() -> None:
     asked = {spec.name for spec in specs(SAEHDOptions) if spec.ask}
-    assert asked == NAMES  # models_opt_on_gpu is not offered: everything lives on the device
+    assert asked == NAMES
     assert {spec.name for spec in specs(SAEHDOptions) if spec.fixed} == ASKED_ONCE
     assert all(spec.help for spec in specs(SAEHDOptions))
 
@@ -44,7 +44,7 @@ def test_defaults() -> None:
     assert (made.ae_dims, made.e_dims, made.d_dims, made.d_mask_dims) == (256, 64, 64, 22)
     assert (made.batch_size, made.gan_patch_size, made.gan_dims) == (4, 16, 16)
     on = {name for name, value in vars(made).items() if value is True}
-    assert on == {"random_dst_flip", "masked_training", "adabelief", "random_warp"}
+    assert on == {"random_dst_flip", "masked_training", "models_opt_on_gpu", "adabelief", "random_warp"}
     assert (made.lr_dropout, made.ct_mode) == ("n", "none")
     powers = [value for name, value in vars(made).items() if name.endswith("_power")]
     assert powers == [0.0] * 5

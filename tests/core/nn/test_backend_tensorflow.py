@@ -195,7 +195,7 @@ from core.nn.optimizers import OptimizerSettings, RMSprop
 from core.nn.steps import Device
 from core.nn.weights import initialize, named_variables
 
-def trained(count, share):
+def trained(count, share, home=None):
     layer = Conv2D(4, 3, name="conv")
     layer.build((None, 8, 8, 3))
     initialize(layer, 1)
@@ -206,7 +206,7 @@ def trained(count, share):
         return {"all": share * ops.sum(loss)}, {"loss": ops.mean(loss)}
 
     devices = [Device(f"CPU:{k}", "cpu", k, "CPU", None) for k in range(count)]
-    step = active_backend().compile_step(objective, {"all": optimizer}, devices)
+    step = active_backend().compile_step(objective, {"all": optimizer}, devices[-1:] if home else devices, home)
     rng = np.random.default_rng(2)
     batch = {"x": rng.random((4, 8, 8, 3), dtype=np.float32), "y": rng.random((4, 8, 8, 4), dtype=np.float32)}
     losses = [step(batch).reported["loss"] for _ in range(3)]
@@ -218,11 +218,15 @@ np.testing.assert_allclose(alone[1], together[1], atol=1e-6)
 for a, b in zip(alone[2], together[2], strict=True):
     np.testing.assert_allclose(a, b, rtol=1e-4)
 assert alone[0][2] < alone[0][0]
+
+away = trained(2, 0.5, home=Device("CPU:0", "cpu", 0, "CPU", None))  # computed elsewhere than the variables live
+for a, b in zip([*alone[0], alone[1], *alone[2]], [*away[0], away[1], *away[2]], strict=True):
+    np.testing.assert_array_equal(a, b)
 """
 
 
 @pytest.mark.slow
-def test_two_devices_average_the_sums_of_their_halves() -> None:
+def test_two_devices_average_the_sums_of_their_halves_and_one_works_for_another() -> None:
     """In a process of its own: one CPU posing as two devices has to be arranged before the framework wakes."""
     result = subprocess.run([sys.executable, "-c", SEVERAL], cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert result.returncode == 0, result.stderr[-3000:]
