@@ -112,9 +112,7 @@ def run(
         return report
     settings = _settings(options, detector)
     journal = Journal(options.output_dir)
-    # Boxes tell networks which crops are too large for the face type to be faces, so what they find depends on it.
-    searched_by = f"{detector}, for {options.face_type}" if central else detector
-    with Findings(options.output_dir, searched_by) as findings:
+    with Findings(options.output_dir, _searched_by(detector, choice)) as findings:
         search = Search(make_finder, choice, central, workers, findings, progress)
         if options.image_size == "auto":
             settings["side"] = _auto_side(options, settings, journal, frames, search)
@@ -203,6 +201,11 @@ def _finder_choice(options: ExtractOptions) -> FinderChoice:
         _landmarker(options),
         options.device,
     )
+
+
+def _searched_by(detector: str, choice: FinderChoice) -> str:
+    """Who searches, for findings: networks leave out crops that are too large for faces of the type, others do not."""
+    return detector if choice.landmarker == "face_mesh" else f"{detector}, for {choice.face_type.value}"
 
 
 def _wanted(options: ExtractOptions) -> Wanted:
