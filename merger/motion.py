@@ -13,6 +13,7 @@ from collections.abc import Container, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from core.errors import NotAFace
 from core.geometry import invert_affine, transform_points
 from facelib.alignment import frame_to_face
 from facelib.face_type import FaceType
@@ -23,6 +24,8 @@ FARTHEST_STEP = 0.5
 
 _SIDE = 256
 
+_Center = tuple[float, float, float]
+
 
 def with_motion(frames: Sequence[FrameFaces], scene_starts: Container[int] = ()) -> list[FrameFaces]:
     """The frames with every face's motion entered.
@@ -31,7 +34,7 @@ def with_motion(frames: Sequence[FrameFaces], scene_starts: Container[int] = ())
         frames: of the whole shot, in order.
         scene_starts: numbers of frames that begin a scene, where those are known; no motion reaches across.
     """
-    centers = [[_center(face) for face in frame.faces] for frame in frames]
+    centers = [[_center_if_any(face) for face in frame.faces] for frame in frames]
     moved = []
     for number, frame in enumerate(frames):
         before = number if number == 0 or number in scene_starts else number - 1
@@ -39,8 +42,8 @@ def with_motion(frames: Sequence[FrameFaces], scene_starts: Container[int] = ())
         after = number if last else number + 1
         faces = []
         for face, here in zip(frame.faces, centers[number], strict=True):
-            came = here if before == number else _follow(here, centers[before])
-            went = here if after == number else _follow(here, centers[after])
+            came = here if before == number or here is None else _follow(here, centers[before])
+            went = here if after == number or here is None else _follow(here, centers[after])
             motion = STILL
             if came is not None and went is not None and after > before:
                 motion = Motion(went[0] - came[0], went[1] - came[1], after - before)
@@ -49,20 +52,27 @@ def with_motion(frames: Sequence[FrameFaces], scene_starts: Container[int] = ())
     return moved
 
 
-def _center(face: FrameFace) -> tuple[float, float, float]:
+def _center(face: FrameFace) -> _Center:
     """Center (x, y) of the FULL square and its side, in frame pixels."""
     matrix = frame_to_face(face.landmarks, FaceType.FULL, _SIDE)
     x, y = transform_points(np.array([_SIDE / 2, _SIDE / 2]), invert_affine(matrix))
     return float(x), float(y), _SIDE / math.hypot(*matrix[:, 0])
 
 
-def _follow(
-    here: tuple[float, float, float], there: Sequence[tuple[float, float, float]]
-) -> tuple[float, float, float] | None:
-    """The same face in a neighboring frame: the nearest, if it is near enough."""
-    if not there:
+def _center_if_any(face: FrameFace) -> _Center | None:
+    """None where the landmarks are no face's; its frame will be told of when it is merged."""
+    try:
+        return _center(face)
+    except NotAFace:
         return None
-    nearest = min(there, key=lambda other: math.dist(here[:2], other[:2]))
+
+
+def _follow(here: _Center, there: Sequence[_Center | None]) -> _Center | None:
+    """The same face in a neighboring frame: the nearest, if it is near enough."""
+    known = [other for other in there if other is not None]
+    if not known:
+        return None
+    nearest = min(known, key=lambda other: math.dist(here[:2], other[:2]))
     return nearest if math.dist(here[:2], nearest[:2]) <= FARTHEST_STEP * max(here[2], nearest[2]) else None
 
 
@@ -74,7 +84,7 @@ def with_classical_motion(frames: Sequence[FrameFaces]) -> list[FrameFaces]:
     moved = []
     for number, frame in enumerate(frames):
         before, after = centers[max(0, number - 1)], centers[min(number + 1, len(frames) - 1)]
-        if not frame.faces or before is None or after is None:
+        if centers[number] is None or before is None or after is None:
             moved.append(frame)
             continue
         motion = Motion(float(after[0] - before[0]), float(after[1] - before[1]))
@@ -82,6 +92,9 @@ def with_classical_motion(frames: Sequence[FrameFaces]) -> list[FrameFaces]:
     return moved
 
 
-def _classical_center(landmarks: NDArray) -> NDArray[np.int64]:
-    to_frame = invert_affine(frame_to_face(landmarks, FaceType.FULL, _SIDE))
+def _classical_center(landmarks: NDArray) -> NDArray[np.int64] | None:
+    try:
+        to_frame = invert_affine(frame_to_face(landmarks, FaceType.FULL, _SIDE))
+    except NotAFace:
+        return None
     return np.rint(transform_points(np.array([_SIDE / 2 - 1, _SIDE / 2 - 1]), to_frame)).astype(np.int64)

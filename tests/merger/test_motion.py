@@ -85,3 +85,13 @@ def test_classically_two_faces_anywhere_stop_all_motion() -> None:
     assert all(m == STILL for found in motions(with_classical_motion(frames)) for m in found)
     moved = motions(with_classical_motion(shot((50, 50), None, (60, 50))))
     assert [found[0] for found in (moved[0], moved[2])] == [STILL, STILL]
+
+
+def test_landmarks_that_are_no_faces_do_not_move_and_stop_nobody() -> None:
+    """Such a frame is told of when it is merged; motion blur must not end the merge before."""
+    frames = shot((50, 50), (52, 50), (54, 50), (56, 50), (58, 50))
+    line = np.tile(np.arange(68, dtype=np.float32)[:, None], 2)
+    frames[1] = FrameFaces(frames[1].path, (FrameFace(line),))
+    for moved in (motions(with_motion(frames)), motions(with_classical_motion(frames))):
+        assert [found[0] for found in moved[:3]] == [STILL] * 3
+        assert moved[3][0].dx == pytest.approx(4, abs=1e-3)
