@@ -77,8 +77,9 @@ def choose_encoder(options: EncodingOptions, bitrate: float | None, extension: s
         BadOption: it does not fit; the encoder does not work here.
     """
     if options.lossless:
-        other = options.encoder != X264.word
-        note = f"A lossless {extension} has an encoder of its own; {options.encoder} is not used." if other else None
+        unused = [options.encoder] if options.encoder != X264.word else []
+        unused += [flag for flag, value in (("--crf", options.crf), ("--bitrate", bitrate)) if value is not None]
+        note = f"A lossless {extension} has an encoder of its own. Not used: {', '.join(unused)}." if unused else None
         return EncoderChoice(X264, X264.usual_quality, extension != ".mp4", note)
     encoder = find_encoder(options.encoder, options.ffmpeg)
     if extension not in encoder.containers:

@@ -65,10 +65,11 @@ def open_writer(options: MergeOutputOptions, frames_folder: Path, progress: Prog
     """The writer that the options ask for; colors are those of the video the frames came from.
 
     Raises:
-        BadOption: the transfer function of the video is not known.
+        BadOption: the transfer function of the video is not known; or what only .exr files have is asked of others.
         FaceLoomError: the library for .exr files is missing.
     """
     if options.out != "exr":
+        refuse_exr_choices(options)
         return frame_writer(options.out)
     require_exr()
     record = read_record(frames_folder)
@@ -84,6 +85,17 @@ def open_writer(options: MergeOutputOptions, frames_folder: Path, progress: Prog
             "Add --exr-transfer asis: the codes are written as they are.",
         )
     return frame_writer("exr", colors.transfer, primaries, options.exr_source)
+
+
+def refuse_exr_choices(options: MergeOutputOptions) -> None:
+    """BadOption where layers or numbers of .exr files are chosen, and none are written."""
+    told = {"--exr-transfer": options.exr_transfer != "linear", "--exr-source": options.exr_source}
+    lonely = [flag for flag, is_told in told.items() if is_told]
+    if lonely:
+        raise BadOption(
+            f"Only .exr files have these choices. Received: {', '.join(lonely)} with --out {options.out}.",
+            "Add --out exr, or leave them out.",
+        )
 
 
 def require_space(frames: Iterable[FrameFaces], folder: Path, writer: FrameWriter) -> None:

@@ -26,6 +26,7 @@ from core.video.record import read_record
 from core.video.segments import CONTAINERS, SegmentedVideo, plan_parts
 from mainscripts.encoding import choose_encoder, depth_notes, lost_tags
 from mainscripts.merge_options import MergeOptions
+from mainscripts.merge_output import refuse_exr_choices
 from mainscripts.videoed import put_away
 from merger.engine import MergeOutcome
 from merger.journal import RenderKey
@@ -97,7 +98,10 @@ class MergeStream:
             raise BadOption("The report looks at pictures. Received: --report with --stream.", "Leave one of them out.")
         if options.on_error == "skip":
             raise BadOption("A video has no holes. Received: --on-error skip with --stream.", "Take copy or stop.")
+        refuse_exr_choices(options)
         self._choice = choose_encoder(options, options.bitrate, extension)
+        if self._choice.note:
+            progress.say(self._choice.note)
         self.writer = self._raw_writer()
         self._with_alpha = self._choice.keeps_alpha and (self.writer.needs_layers or not options.lossless)
         self._source = self._open_source(frames_folder)

@@ -35,7 +35,9 @@ def test_what_is_taken_when_nothing_is_said() -> None:
 def test_lossless_forms_have_encoders_of_their_own() -> None:
     assert chosen(".mov", lossless=True).keeps_alpha
     assert not chosen(".mp4", lossless=True).keeps_alpha
-    assert "x265 is not used" in chosen(".mp4", lossless=True, encoder="x265").note
+    assert chosen(".mp4", lossless=True).note is None
+    assert "Not used: x265." in chosen(".mp4", lossless=True, encoder="x265").note
+    assert "Not used: --crf, --bitrate." in chosen(".mov", 40.0, lossless=True, crf=20).note
 
 
 @pytest.mark.parametrize(

@@ -115,6 +115,11 @@ def test_prores_takes_the_faces_alone_with_their_alpha(shot: Shot) -> None:
     assert without[..., :3].max() <= 1
 
 
+def test_what_a_lossless_stream_does_not_use_is_told(shot: Shot) -> None:
+    _, told = shot.merge(stream=target(shot), lossless=True, crf=20, frame_range="1-2")
+    assert "Not used: --crf." in told
+
+
 def test_a_frame_that_fails_is_copied_and_tried_again_next_time(shot: Shot) -> None:
     """Landmarks on a line have no square: the source stands in for frame 2, and its part is made again."""
     face = shot.workspace.data_dst_aligned / "00002_0.jpg"
@@ -142,6 +147,8 @@ def test_a_frame_that_fails_is_copied_and_tried_again_next_time(shot: Shot) -> N
         ({"stream": "a.mp4", "out": "png-rgba"}, "Faces alone need a video with alpha"),
         ({"stream": "a.mp4", "encoder": "prores4444"}, r"prores4444 goes into \.mov"),
         ({"stream": "a.mp4", "encoder": "h264_videotoolbox"}, "does not work on this machine"),
+        ({"stream": "a.mp4", "exr_source": True}, r"Only \.exr files have these choices\. Received: --exr-source"),
+        ({"exr_transfer": "asis"}, r"Only \.exr files have these choices\. Received: --exr-transfer with --out png\."),
         ({"encoder": "x265", "crf": 3}, r"Pictures need no encoder\. Received: --encoder, --crf"),
     ],
 )
