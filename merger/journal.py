@@ -6,8 +6,9 @@ files have taken their names (core/journal.py):
     {"stem": "00001", "key": {"frame": ..., "faces": ..., "settings": ..., "model": ..., "software": ..., "form": ...},
      "sizes": [bytes of the frame, bytes of the mask]}
 
-A later line of a stem replaces an earlier one; a line without "key" takes the stem's validity back. A frame is up to
-date when its key is the key computed now and both files are there with these sizes. Source: spec merging 9.5.
+A later line of a stem replaces an earlier one. A line without "key" takes the stem's validity back: the frame failed,
+and its source may stand in for it, in files of these "sizes". A frame is up to date when its key is the key computed
+now and both files are there with these sizes. Source: spec merging 9.5.
 """
 
 from __future__ import annotations
@@ -139,12 +140,15 @@ class Journal:
         self._folders = (frames_folder, masks_folder)
         self._suffixes = suffixes
         self._finished: dict[str, Finished] = {}
+        self._failed: dict[str, tuple[int, int]] = {}
         self._lines = JsonLines(self.path)
         entries = self._lines.read()
         for entry in entries:
-            _enter(self._finished, entry)
-        if len(entries) > 2 * len(self._finished) + 100:  # much longer than the shot: it is written anew
+            self._enter(entry)
+        known = len(self._finished) + len(self._failed)
+        if len(entries) > 2 * known + 100:  # much longer than the shot: it is written anew
             lines = [line_of(_entry(stem, finished)) for stem, finished in self._finished.items()]
+            lines += [line_of({"stem": stem, "sizes": list(sizes)}) for stem, sizes in self._failed.items()]
             atomic_write_bytes(self.path, b"".join(lines))
 
     def __enter__(self) -> Journal:
@@ -177,9 +181,9 @@ class Journal:
         merge, or were edited since (their size is another one).
         """
         finished = self._finished.get(stem)
-        if finished is None and self.path.exists():
-            return []  # of a run that was stopped, or a source that stands in for a failed frame
-        sizes = finished.sizes if finished else (-1, -1)
+        if finished is None and stem not in self._failed and self.path.exists():
+            return []  # of a run that was stopped
+        sizes = finished.sizes if finished else self._failed.get(stem, (-1, -1))
         return [p for p, size in zip(self._files(stem), sizes, strict=True) if p.exists() and p.stat().st_size != size]
 
     def other_forms(self, stem: str) -> list[Path]:
@@ -193,30 +197,38 @@ class Journal:
 
     def record(self, stem: str, key: RenderKey, sizes: tuple[int, int]) -> None:
         """Enters a finished frame whose files are in place."""
+        self._failed.pop(stem, None)
         self._finished[stem] = Finished(key, sizes)
         self._lines.add(_entry(stem, self._finished[stem]))
 
     def withdraw(self, stem: str) -> None:
-        """Takes back what is known of a frame: it has to be rendered next time, whatever its files say."""
-        if self._finished.pop(stem, None) is not None:
-            self._lines.add({"stem": stem})
+        """A frame failed: it has to be rendered next time, whatever its files, such as copies of its source, say."""
+        self._finished.pop(stem, None)
+        image_bytes, mask_bytes = (path.stat().st_size if path.exists() else -1 for path in self._files(stem))
+        self._failed[stem] = image_bytes, mask_bytes
+        self._lines.add({"stem": stem, "sizes": [image_bytes, mask_bytes]})
+
+    def _enter(self, entry: Mapping[str, Any]) -> None:
+        """Applies one entry; whatever is not a whole one of ours counts for nothing."""
+        try:
+            stem, key = entry["stem"], entry.get("key")
+            sizes = [int(size) for size in entry["sizes"]] if "sizes" in entry else None
+            if key is None:
+                self._finished.pop(stem, None)
+            if sizes is None:
+                return
+            image_bytes, mask_bytes = sizes
+            if key is None:
+                self._failed[stem] = image_bytes, mask_bytes
+            else:
+                self._finished[stem] = Finished(RenderKey(**key), (image_bytes, mask_bytes))
+                self._failed.pop(stem, None)
+        except (ValueError, KeyError, TypeError):
+            return
 
 
 def _entry(stem: str, finished: Finished) -> dict[str, Any]:
     return {"stem": stem, "key": dataclasses.asdict(finished.key), "sizes": list(finished.sizes)}
-
-
-def _enter(finished: dict[str, Finished], entry: Mapping[str, Any]) -> None:
-    """Applies one entry; whatever is not a whole one of ours counts for nothing."""
-    try:
-        stem = entry["stem"]
-        if "key" not in entry:
-            finished.pop(stem, None)
-            return
-        image_bytes, mask_bytes = (int(size) for size in entry["sizes"])
-        finished[stem] = Finished(RenderKey(**entry["key"]), (image_bytes, mask_bytes))
-    except (ValueError, KeyError, TypeError):
-        return
 
 
 def summary(states: Iterable[Sequence[str]]) -> str:

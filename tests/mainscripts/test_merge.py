@@ -231,6 +231,22 @@ def test_a_retouched_frame_goes_to_the_trash_when_it_is_rendered_anew(shot: Shot
     assert shot.files() == rendered
 
 
+def test_a_failed_frame_painted_by_hand_goes_to_the_trash_when_it_is_tried_again(shot: Shot) -> None:
+    face = shot.workspace.data_dst_aligned / "00002_0.jpg"
+    shot.write_face(face.name, "00002.png", np.tile(np.arange(68, dtype=np.float32)[:, None], 2))
+    for _ in range(2):  # the copy of its source is replaced in silence
+        with pytest.raises(PartialFailure, match="1 of "):
+            shot.merge()
+    assert not shot.workspace.trash.exists()
+    painted = shot.workspace.data_dst_merged / "00002.png"
+    write_image(painted, np.full((120, 160, 3), 77, np.uint8))
+    before = painted.read_bytes()
+    with pytest.raises(PartialFailure, match="1 of "):
+        shot.merge()
+    (kept,) = shot.workspace.trash.glob("*/items/*")
+    assert (kept.name, kept.read_bytes()) == ("00002.png", before)
+
+
 def test_frames_without_a_face_are_copied_and_told(shot: Shot) -> None:
     (shot.workspace.data_dst_aligned / "00004_0.jpg").unlink()
     report, said = shot.merge()

@@ -82,6 +82,23 @@ def test_a_withdrawn_frame_is_new_again(tmp_path: Path) -> None:
     assert open_journal(tmp_path).state_of("1", KEY) == ["new"]
 
 
+def test_a_picture_made_by_hand_in_place_of_a_failed_frame_is_somebodys_work(tmp_path: Path) -> None:
+    """The copy of its source is not; and the journal remembers which is which, also when it is written anew."""
+    finish(tmp_path, "1")
+    finish(tmp_path, "2")
+    with open_journal(tmp_path) as journal:
+        journal.withdraw("1")
+        for _ in range(200):
+            journal.record("2", KEY, (5, 3))
+    assert open_journal(tmp_path).foreign_files("1") == []
+    painted = tmp_path / "merged" / "1.png"
+    painted.write_bytes(b"painted by hand")
+    assert open_journal(tmp_path).foreign_files("1") == [painted]
+    assert open_journal(tmp_path).state_of("1", KEY) == ["new"]
+    finish(tmp_path, "1")
+    assert open_journal(tmp_path).state_of("1", KEY) == []
+
+
 def test_cut_at_every_byte_the_journal_keeps_all_whole_lines(tmp_path: Path) -> None:
     for stem in ("1", "2", "工作 3"):
         finish(tmp_path, stem)
