@@ -29,6 +29,7 @@ from merger.face_tools import FaceTools
 from merger.frame_choice import choose_frames
 from merger.frames import FrameCollection, FrameFaces, collect_frames, shortened
 from merger.journal import Journal, RenderKey, render_key, summary
+from merger.kept_answers import KeptAnswers
 from merger.motion import with_classical_motion, with_motion
 from merger.outputs import FrameWriter
 from merger.presets import Presets
@@ -114,7 +115,7 @@ def run(workspace: Workspace, options: MergeOptions, progress: Progress) -> Merg
         require_space((job.frame for job in jobs), folders.merged, writer)
         with journal:
             outcome = _merge(jobs, load, keys, journal, folders, writer, options, progress, steady, meters)
-        meters.tell(progress)
+    meters.tell(progress)
     _name_strangers(collection, folders, progress)
     if options.report:
         reasons = {failure.frame.stem: failure.reason for failure in outcome.failed}
@@ -193,8 +194,8 @@ def _merge(
         setup = CompositorSetup(
             folders.merged, folders.masks, tools.resolution, tools.face_type, tools.segment_face_type, writer
         )
-        outcome = MergeOutcome()
-        for part in steady.adjusted(jobs, tools, setup, workers=options.workers, progress=progress):
+        outcome, kept = MergeOutcome(), KeptAnswers()
+        for part in steady.adjusted(jobs, tools, setup, workers=options.workers, progress=progress, kept=kept):
             done = merge_frames(
                 part,
                 tools,
@@ -204,6 +205,7 @@ def _merge(
                 on_merged=on_merged,
                 progress=progress,
                 on_read=meters.take,
+                kept=kept,
             )
             outcome = MergeOutcome(outcome.merged + done.merged, outcome.failed + done.failed)
     except KeyboardInterrupt:

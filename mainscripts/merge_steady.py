@@ -12,10 +12,11 @@ import io
 import json
 from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from core.files import atomic_write_text
+from core.journal import JsonLines
 from core.progress import Progress
 from mainscripts.merge_session import look_for_cuts
 from merger.frames import FrameFaces
@@ -77,6 +78,9 @@ def _known_cuts(frames: Sequence[FrameFaces], folder: Path, workers: int, progre
 class Meters:
     """The meters of one run: reads as frames are finished, and tells at the end.
 
+    Every frame is appended to the file at once, without the figures that only its neighbors tell, so that a killed run
+    loses nothing; `keep` writes the file anew, in order and complete.
+
     Args:
         folder: of merged frames.
     """
@@ -84,26 +88,35 @@ class Meters:
     def __init__(self, shot: SteadyShot, folder: Path) -> None:
         self._shot = shot
         self._folder = folder
-        self._readings: dict[str, Sequence[FaceReading]] = {}
+        self._place_of = {frame.stem: place for place, frame in enumerate(shot.frames)}
+        self._lines = JsonLines(folder / METERS_NAME)
+        self._taken: dict[str, list[MeterRecord]] = {}
         self._records: list[MeterRecord] = []
 
     def take(self, frame: FrameFaces, readings: Sequence[FaceReading]) -> None:
         """What was read off a frame that was finished just now."""
-        self._readings[frame.stem] = readings
+        records = meter_records(self._place_of[frame.stem], frame, readings)
+        self._taken[frame.stem] = records
+        for record in records:
+            self._lines.add(asdict(record))
 
     def keep(self) -> None:
-        """Completes the figures and writes them and the chart; those of frames of earlier runs stay."""
-        if not self._readings:
+        """Completes the figures and writes them and the chart, if any are new or left so by a killed run; those of
+        frames of earlier runs stay.
+        """
+        self._lines.close()
+        known = read_meters(self._folder / METERS_NAME)
+        if not self._taken and all(record.scene is not None for record in known):
             return
         before: dict[str, list[MeterRecord]] = {}
-        for record in read_meters(self._folder / METERS_NAME):
+        for record in known:
             before.setdefault(record.stem, []).append(record)
         records = []
         for place, frame in enumerate(self._shot.frames):
-            if frame.stem in self._readings:
-                found = meter_records(place, frame, self._readings[frame.stem])
-            else:
-                found = [replace(record, index=place) for record in before.get(frame.stem, [])[: len(frame.faces)]]
+            found = self._taken.get(frame.stem)
+            if found is None:
+                earlier = sorted(before.get(frame.stem, ()), key=lambda record: record.face)
+                found = [replace(record, index=place) for record in earlier[: len(frame.faces)]]
             scene = bisect_right(self._shot.scene_starts, place) + 1
             records += [replace(r, scene=scene, track=None, flicker=None, old_flicker=None, jitter=None) for r in found]
         self._records = with_figures(records, self._shot.tracks)
@@ -112,7 +125,9 @@ class Meters:
         atomic_write_text(self._folder / CHART_NAME, draw_meters(self._records, self._shot.scene_starts))
 
     def tell(self, progress: Progress) -> None:
-        """Says how steady each scene is, if anything was merged."""
+        """Says how steady each scene is, if anything was merged in this run, or in one that was killed meanwhile."""
+        if not self._taken:
+            self.keep()
         for line in tell(self._records):
             progress.say(line)
 

@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from core.errors import FaceLoomError
-from core.progress import Progress, Task
+from core.progress import Progress
 from facelib.prediction import Predictor
 from merger.batching import FACES_PER_BATCH, Predictions
 from merger.compositors import (
@@ -30,6 +30,7 @@ from merger.compositors import (
 )
 from merger.face_tools import FaceTools
 from merger.frames import FrameFaces
+from merger.kept_answers import KeptAnswers
 from merger.meters import FaceReading
 from merger.rounds import FrameJob, Round
 
@@ -65,6 +66,7 @@ def merge_frames(
     progress: Progress,
     faces_per_batch: int = FACES_PER_BATCH,
     on_read: Callable[[FrameFaces, Sequence[FaceReading]], None] | None = None,
+    kept: KeptAnswers | None = None,
 ) -> MergeOutcome:
     """Renders every job's frame and mask into the folders of `setup`.
 
@@ -75,10 +77,10 @@ def merge_frames(
         on_merged: called in this process for every frame whose files are in place, with their sizes in bytes; not for
             copies that stand in for a failed frame.
         on_read: told what the meters read off the same frames.
+        kept: answers of `measure_frames`: these faces are not asked about again.
 
     Raises:
-        FaceLoomError: a frame failed and `on_error` is "stop"; the output cannot be written; the model is damaged; or
-            the workers keep dying.
+        FaceLoomError: a frame failed and `on_error` is "stop"; or the disk, the model or the workers fail altogether.
     """
     outcome = MergeOutcome()
     tools = FaceTools.of(predictor)
@@ -99,11 +101,11 @@ def merge_frames(
         untouched = list(jobs)
         try:
             while untouched:
-                first = Round(setup, predictions, done, until_failure=on_error == "stop")
+                first = Round(setup, predictions, done, until_failure=on_error == "stop", kept=kept)
                 doubtful = first.run(untouched, workers)
                 untouched = first.untouched
                 if doubtful:
-                    again = Round(setup, predictions, done, alone=True)
+                    again = Round(setup, predictions, done, alone=True, kept=kept)
                     failed += again.run([job for job, _ in doubtful], workers)
                 if failed and on_error == "stop":
                     job, reason = failed[0]
@@ -113,9 +115,8 @@ def merge_frames(
                     )
             copied: set[int] = set()
             if on_error == "copy":
-                copied = _copy_sources([job for job, _ in failed], setup, predictions, workers, task)
-            elif failed:
-                task.advance(len(failed))
+                copied = _copy_sources([job for job, _ in failed], setup, predictions, workers)
+            task.advance(len(failed))
         finally:  # a worker that died in the middle of a file left it half written
             remove_unfinished_files(setup.frames_folder, setup.masks_folder)
     outcome.failed = [FailedFrame(job.frame, reason, number in copied) for number, (job, reason) in enumerate(failed)]
@@ -132,6 +133,7 @@ def measure_frames(
     on_measured: Callable[[FrameFaces, Measures], None],
     progress: Progress,
     faces_per_batch: int = FACES_PER_BATCH,
+    kept: KeptAnswers | None = None,
 ) -> list[FailedFrame]:
     """Measures every job's frame in the same way as it will be composited, up to the compositing; writes nothing.
 
@@ -139,6 +141,7 @@ def measure_frames(
         measure: a function of a module, so that the worker processes find it; what it gives must depend on its
             argument alone.
         on_measured: called in this process for every frame, in no certain order.
+        kept: takes the networks' answers that it expects, for `merge_frames`.
 
     Returns:
         frames that failed twice: nothing is known of them.
@@ -157,9 +160,10 @@ def measure_frames(
             on_measured(job.frame, message.measures)
 
         measuring = replace(setup, measure=measure)
-        failed = Round(measuring, predictions, done).run(jobs, workers)
+        failed = Round(measuring, predictions, done, kept=kept).run(jobs, workers)
         if failed:
-            failed = Round(measuring, predictions, done, alone=True).run([job for job, _ in failed], workers)
+            again = Round(measuring, predictions, done, alone=True, kept=kept)
+            failed = again.run([job for job, _ in failed], workers)
         task.advance(len(failed))
     return [FailedFrame(job.frame, reason) for job, reason in failed]
 
@@ -169,13 +173,10 @@ def _require(tools: FaceTools, jobs: Sequence[FrameJob]) -> None:
         tools.require(settings)
 
 
-def _copy_sources(
-    jobs: Sequence[FrameJob], setup: CompositorSetup, predictions: Predictions, workers: int, task: Task
-) -> set[int]:
+def _copy_sources(jobs: Sequence[FrameJob], setup: CompositorSetup, predictions: Predictions, workers: int) -> set[int]:
     """Lets the sources of failed frames stand in for them, with empty masks; the numbers of those it worked for."""
     sources = [FrameJob(FrameFaces(job.frame.path), job.settings) for job in jobs]
     numbers = {id(source): number for number, source in enumerate(sources)}
     copied: set[int] = set()
     Round(setup, predictions, lambda source, _: copied.add(numbers[id(source)]), alone=True).run(sources, workers)
-    task.advance(len(jobs))
     return copied

@@ -6,7 +6,8 @@ of the unchanged frame, in the same places, says how much of it was in the foota
 the pasted square's corners, in thousandths of its side. Both end at scenes, and where a frame shows no face.
 
 The numbers lie beside the merged frames in `merge_meters.jsonl`, one JSON object per face and line, in the order of the
-frames. Its keys are the fields of `MeterRecord`; numbers that are not known are null. Source: spec merging 10.2.
+frames. Its keys are the fields of `MeterRecord`; numbers that are not known are null. While a merge runs, what it
+finishes is appended: a later line of a face replaces an earlier one. Source: spec merging 10.2.
 """
 
 from __future__ import annotations
@@ -306,19 +307,22 @@ def _rounded(record: MeterRecord) -> MeterRecord:
 
 
 def read_meters(path: Path) -> list[MeterRecord]:
-    """Reads the file; empty where there is none. Lines that are no record of ours are passed over."""
+    """Reads the file; empty where there is none. Lines that are no record of ours are passed over; of several lines of
+    a face the last one counts.
+    """
     try:
         lines = path.read_bytes().splitlines()
     except FileNotFoundError:
         return []
     except OSError as problem:
         raise explain_os_error(problem, path) from problem
-    records = []
+    records: dict[tuple[str, int], MeterRecord] = {}
     for line in lines:
         try:
             values = json.loads(line)
             known: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
-            records.append(MeterRecord(**known))
+            record = MeterRecord(**known)
+            records[record.stem, record.face] = record
         except (ValueError, TypeError, AttributeError):
             continue
-    return records
+    return list(records.values())

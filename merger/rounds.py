@@ -36,8 +36,9 @@ from merger.compositors import (
     run_compositor,
 )
 from merger.face_slots import FaceSlots
-from merger.face_tools import complete_answers
+from merger.face_tools import FaceAnswer, complete_answers
 from merger.frames import FrameFaces
+from merger.kept_answers import KeptAnswers
 from merger.settings import MergeSettings
 
 _FRAMES_PER_WORKER = 4
@@ -118,6 +119,7 @@ class Round:
         on_done: called for every job that is over and well.
         alone: one frame at a time in every process, so that a death can be laid at one frame's door.
         until_failure: hand out no more frames once one has failed.
+        kept: what the networks have said before; whoever is in there is not asked again.
     """
 
     def __init__(
@@ -128,8 +130,10 @@ class Round:
         *,
         alone: bool = False,
         until_failure: bool = False,
+        kept: KeptAnswers | None = None,
     ) -> None:
         self._setup = setup
+        self._kept = kept or KeptAnswers()
         self._predictions = predictions
         self._on_done = on_done
         self._alone = alone
@@ -212,15 +216,13 @@ class Round:
             faces += [slots.question(asked).pixels for asked in frames[-1].questions]
         try:
             predictions = self._predictions.of(faces, factor)
-            finished = []
+            finished: list[tuple[Aligned, list[FaceAnswer]]] = []
             for aligned in frames:
                 count = len(aligned.questions)
                 mine, predictions = predictions[:count], predictions[count:]
                 settings, slots = self._jobs[aligned.number].settings, self._owner[aligned.number].slots
                 questions = [slots.question(asked) for asked in aligned.questions]
-                answers = complete_answers(self._predictions.tools, questions, mine, settings)
-                told = [slots.tell(asked, a) for asked, a in zip(aligned.questions, answers, strict=True)]
-                finished.append(Finish(aligned.number, told))
+                finished.append((aligned, complete_answers(self._predictions.tools, questions, mine, settings)))
         except ModelFailed:
             raise
         except Exception as problem:
@@ -228,8 +230,15 @@ class Round:
                 self._owner[aligned.number].send(Drop(aligned.number))
                 self._settle(aligned.number, f"the model failed: {problem}")
             return
-        for message in finished:
-            self._owner[message.number].send(message)
+        for aligned, answers in finished:
+            self._kept.keep(self._jobs[aligned.number].frame.stem, answers)
+            self._answer(aligned, answers)
+
+    def _answer(self, aligned: Aligned, answers: Sequence[FaceAnswer]) -> None:
+        """Lets the compositor of a frame go on with what the networks say of its faces."""
+        worker = self._owner[aligned.number]
+        told = [worker.slots.tell(asked, a) for asked, a in zip(aligned.questions, answers, strict=True)]
+        worker.send(Finish(aligned.number, told))
 
     def _listen(self) -> None:
         """Takes what the workers have to say; waits for the first word."""
@@ -265,7 +274,11 @@ class Round:
     def _hear(self, message: Any) -> None:
         self._preparing.discard(message.number)
         if isinstance(message, Aligned):
-            self._waiting.append(message)
+            answers = self._kept.of(self._jobs[message.number].frame.stem)
+            if answers is not None and len(answers) == len(message.questions):
+                self._answer(message, answers)
+            else:
+                self._waiting.append(message)
         elif isinstance(message, Done | Measured):
             self._deaths_in_a_row = 0
             self._on_done(self._jobs[message.number], message)

@@ -68,6 +68,10 @@ class Neighborhood:
         places = [next(p for p, f in enumerate(faces) if np.array_equal(f.landmarks[0], m.point)) for m in measures]
         self._measures[frame] = dict(zip(places, measures, strict=True))
 
+    def knows(self, frame: int) -> bool:
+        """Whether the measures of a frame are at hand."""
+        return frame in self._measures
+
     def forget_before(self, frame: int) -> None:
         """Lets go of frames that nobody will ask for."""
         for number in [number for number in self._measures if number < frame]:
@@ -158,7 +162,7 @@ def _steady_colors(
     curves = None if own.curves is None else smoothed("curves")
     flash = own.old - smoothed("old")
     if own.ring is not None:
-        flash = _common(flash, own.ring - smoothed("ring"))
+        flash = _same_change(flash, own.ring - smoothed("ring"))
     wanted = own.new + np.clip(smoothed("new") + flash - own.new, -_LARGEST_LEVEL, _LARGEST_LEVEL)
     has = color_figures(recolored(own.shown, transform, curves), own.weights)
     level = fit_reinhard(_statistics(has), _statistics(wanted))
@@ -168,7 +172,7 @@ def _steady_colors(
     return dataclasses.replace(adjustment, colors=transform, curves=curves, level=level)
 
 
-def _common(one: NDArray, other: NDArray) -> NDArray[np.float64]:
+def _same_change(one: NDArray, other: NDArray) -> NDArray[np.float64]:
     """What two changes have in common: the smaller one where both go the same way, else nothing."""
     return np.where(one * other > 0, np.sign(one) * np.minimum(np.abs(one), np.abs(other)), 0.0)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import xml.etree.ElementTree as ET
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +13,10 @@ import pytest
 from core.images import read_image, write_image
 from core.progress import SILENT
 from mainscripts import merge, merge_steady
-from mainscripts.merge_steady import CHART_NAME, SCENES_NAME, draw_meters, steady_jobs, tell
+from mainscripts.merge_steady import CHART_NAME, SCENES_NAME, Meters, draw_meters, steady_jobs, tell
 from merger.face_tools import FaceTools
 from merger.frames import FrameFaces, collect_frames
-from merger.meters import METERS_NAME, MeterRecord, read_meters, with_figures
+from merger.meters import METERS_NAME, FaceReading, MeterRecord, read_meters, with_figures
 from merger.rounds import FrameJob
 from merger.sequence import merge_sequence
 from merger.settings import MergeSettings
@@ -89,6 +90,34 @@ def test_nobody_looks_for_scenes_where_nothing_is_steadied(tmp_path: Path) -> No
     assert steady.scene_starts == ()
     assert steady.jobs == shot
     assert not (tmp_path / SCENES_NAME).exists()
+
+
+def test_a_killed_run_keeps_its_figures(tmp_path: Path) -> None:
+    shot = steady_jobs(jobs(film(12, noise=0.4), tmp_path / "frames"), [6], tmp_path, 1, SILENT)
+    chance = np.random.default_rng(1)
+    colors = []
+    for _ in range(12):
+        face, ring, old_face, old_ring = ((light, a, b) for light, a, b in chance.random((4, 3)).tolist())
+        colors.append([FaceReading(face, ring, old_face, old_ring, False)])
+
+    def merge_some(name: str, places: Sequence[int], is_killed: bool = False) -> bytes:
+        folder = tmp_path / name
+        meters = Meters(shot, folder)
+        for place in places:
+            meters.take(shot.frames[place], colors[place])
+        if is_killed:
+            meters._lines.close()  # as the system does
+        else:
+            meters.keep()
+        return (folder / METERS_NAME).read_bytes()
+
+    undisturbed = merge_some("undisturbed", range(12))
+    assert b"flicker" in undisturbed
+    merge_some("killed", [3, 1, 2, 0, 7], is_killed=True)
+    assert merge_some("killed", [*range(4, 7), *range(8, 12), 3]) == undisturbed
+    merge_some("killed last", range(12), is_killed=True)
+    assert merge_some("killed last", []) == undisturbed  # all frames are there: only the figures are completed
+    assert (tmp_path / "killed last" / CHART_NAME).exists()
 
 
 def records(scenes: int) -> list[MeterRecord]:

@@ -180,6 +180,13 @@ def test_the_file_gives_back_what_was_written(tmp_path: Path) -> None:
     assert lines[1]["difference"] is None
 
 
+def test_a_later_line_of_a_face_replaces_an_earlier_one(tmp_path: Path) -> None:
+    path = tmp_path / METERS_NAME
+    first, second = records(side=[100.0, 90.0]), records(side=[100.0, 80.0])
+    write_meters(path, [*first, second[1]])
+    assert read_meters(path) == second
+
+
 def test_foreign_lines_are_passed_over(tmp_path: Path) -> None:
     path = tmp_path / METERS_NAME
     write_meters(path, records(side=[100.0]))

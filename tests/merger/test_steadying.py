@@ -9,20 +9,25 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
+from core.images import write_image
 from core.progress import SILENT
 from facelib.face_type import FaceType
+from facelib.prediction import Prediction
 from merger import steadying
 from merger.aligning import align_faces
 from merger.compositors import CompositorSetup, FrameView
+from merger.engine import merge_frames
 from merger.face_tools import FaceTools, ask_networks
 from merger.frames import FrameFaces
 from merger.journal import RenderKey
+from merger.kept_answers import KeptAnswers, answer_bytes
 from merger.merge_frame import composite_faces
 from merger.rounds import FrameJob
 from merger.sequence import merge_sequence
 from merger.settings import MergeSettings
-from merger.steadying import SteadyShot, steady_shot
+from merger.steadying import SteadyShot, split_shot, steady_shot
 from tests.merger.scenes import TintedPredictor, smooth_frame
 from tests.merger.shots import film
 
@@ -87,8 +92,9 @@ def test_parts_make_the_whole(measured: list[list[str]], frames_per_part: int) -
     shot = steady_shot(jobs(frames), [9])
     whole = [one.merged.image for one in merge_sequence(frames, picture, [SETTINGS] * 14, TOOLS, [9])]
     assert all(np.array_equal(a, b) for a, b in zip(merged(shot, shot.jobs, frames_per_part), whole, strict=True))
-    assert len(measured) == (4 if frames_per_part == 4 else 1)
-    assert "00004" not in measured[0]  # nobody is in it
+    asked = [stem for stems in measured for stem in stems]
+    assert sorted(asked) == [f"{n:05d}" for n in range(14) if n != 4]  # once each; nobody is in number 4
+    assert len(measured) == (2 if frames_per_part == 4 else 1)
 
 
 def test_only_what_has_a_say_is_measured(measured: list[list[str]]) -> None:
@@ -113,6 +119,61 @@ def test_a_frame_that_cannot_be_measured_says_nothing(monkeypatch: pytest.Monkey
     shot = steady_shot(jobs(film(6)))
     (part,) = shot.adjusted(shot.jobs, TOOLS, SETUP, workers=1, progress=SILENT)
     assert [job.adjustment for job in part] == [None] * 6
+
+
+class CountingPredictor(TintedPredictor):
+    """Knows how many faces it was shown; those that only fill up a batch are black."""
+
+    faces = 0
+
+    def predict(self, faces: NDArray) -> Sequence[Prediction]:
+        self.faces += int(np.count_nonzero(faces.any(axis=(1, 2, 3))))
+        return super().predict(faces)
+
+
+def rendered(
+    folder: Path, shot: SteadyShot, workers: int, frames_per_part: int, most_bytes: int
+) -> tuple[dict[str, bytes], int]:
+    """Merges with processes; the files, and how many faces the model was asked about."""
+    predictor = CountingPredictor(32)
+    setup = CompositorSetup(folder / "merged", folder / "masks", 32, FaceType.FULL)
+    kept = KeptAnswers(most_bytes)
+    how: dict[str, Any] = {"workers": workers, "progress": SILENT, "kept": kept}
+    for part in shot.adjusted(shot.jobs, predictor, setup, frames_per_part=frames_per_part, **how):
+        outcome = merge_frames(part, predictor, setup, on_error="stop", on_merged=lambda *_: None, **how)
+        assert outcome.merged == len(part)
+    assert all(kept.of(job.frame.stem) is None for job in shot.jobs)
+    return {f"{p.parent.name}/{p.name}": p.read_bytes() for p in sorted(folder.rglob("*.png"))}, predictor.faces
+
+
+def test_every_face_is_asked_about_once_and_the_files_are_always_the_same(tmp_path: Path) -> None:
+    frames = []
+    for frame in film(24, path=lambda n: (60 + n, 60.0), noise=0.3, missing=(4,)):
+        path = tmp_path / "frames" / frame.path.name
+        write_image(path, picture(frame))
+        frames.append(FrameFaces(path, frame.faces))
+    shot = steady_shot(jobs(frames), [15])
+    size = answer_bytes(32, [SETTINGS])
+    files, faces = rendered(tmp_path / "whole", shot, 1, 1000, 100 * size)
+    assert len(files) == 48
+    assert faces == 23
+    assert rendered(tmp_path / "parts", shot, 2, 12, 100 * size) == (files, 23)
+    # Room for five answers only: the other 18 faces are asked about again.
+    assert rendered(tmp_path / "little room", shot, 1, 1000, 5 * size) == (files, 2 * 23 - 5)
+
+
+def test_parts_are_as_long_as_their_answers_have_room() -> None:
+    shot = jobs(film(100, missing=(0, 1)))
+    size = answer_bytes(32, [SETTINGS])
+
+    def lengths(most_frames: int, faces: int) -> list[int]:
+        return [len(part) for part in split_shot(shot, most_frames, 32, faces * size)]
+
+    assert lengths(1000, 98) == [100]
+    assert lengths(1000, 97) == [91, 9]  # less the eight that are measured for the last ones
+    assert lengths(1000, 48) == [42, 40, 18]
+    assert lengths(1000, 0) == [32, 32, 32, 4]  # no less, even if no answer can be kept
+    assert lengths(30, 98) == [30, 30, 30, 10]
 
 
 def key(name: str) -> RenderKey:
