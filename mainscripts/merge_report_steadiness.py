@@ -104,16 +104,26 @@ def _section(judged: Judged, strips: Strips, key: str, title: str, course: _Cour
     found = judged.of_kind(key)
     facts = {"all": as_facts(course.values), "limit": course.limit, "frames": listed(judged, found)}
     if facts["all"] is None:
-        finding = Finding("good", f"{title}: nothing could be measured, {_why_nothing(judged)}.")
+        finding = _nothing_measured(judged, title)
         return Section(key, title, (finding,), facts)
     gallery = spot_gallery(judged, strips, f"Worst first. {LEGEND}", judged.spots(found))
     return Section(key, title, (finding,), facts, figures=_charts(judged, course), galleries=(gallery,))
 
 
-def _why_nothing(judged: Judged) -> str:
+def _nothing_measured(judged: Judged, title: str) -> Finding:
+    measurable = [
+        look
+        for place, look in zip(judged.places, judged.looks, strict=True)
+        if place.merged and place.merged.suffix != ".exr" and place.mask and not (look.broken or look.other_size)
+    ]
+    told = f"{title}: nothing could be measured, because"
     if len(judged.without_face) == len(judged):
-        return "because there are no faces"
-    return "because that takes a face with its mask in three merged frames in a row"
+        return Finding("good", f"{told} there are no faces.")
+    readings = [record.difference for look in measurable for record in look.records]
+    if readings and not any(readings):
+        advice = "The faces hardly show. Train longer, or choose another `--mask-mode`."
+        return Finding("look", f"{told} no mask covers its face by half.", advice)
+    return Finding("good", f"{told} that takes a face with its mask in three merged frames in a row.")
 
 
 def _charts(judged: Judged, course: _Course) -> tuple[tuple[str, str], ...]:

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from core.errors import BadOption, MissingInput, PartialFailure
-from core.images import write_image
+from core.images import read_gray, write_image
 from core.options import resolve
 from core.paths import Workspace
 from core.progress import SILENT, SilentProgress
@@ -210,6 +210,21 @@ def test_one_frame(tmp_path: Path) -> None:
 
 def written_page(shot: MergedShot) -> str:
     return (shot.workspace.data_dst / "merged_report.html").read_text("utf-8")
+
+
+def test_masks_that_cover_next_to_nothing_are_not_fine(tmp_path: Path) -> None:
+    """As of a model that was hardly trained: the face cannot be measured because it hardly shows."""
+    shot = MergedShot(tmp_path)
+    for number in range(1, 5):
+        shot.add(3, finding=SURE)
+        mask = shot.workspace.data_dst_merged_mask / shot.name(number)
+        write_image(mask, read_gray(mask) // 4)
+    page = judge(shot.workspace).page.read_text("utf-8")
+    assert "nothing could be measured, because no mask covers its face by half" in page
+    assert "in three merged frames in a row" not in page
+    for number in range(1, 5):
+        (shot.workspace.data_dst_merged_mask / shot.name(number)).unlink()
+    assert "in three merged frames in a row" in judge(shot.workspace).page.read_text("utf-8")
 
 
 def test_without_any_face(tmp_path: Path) -> None:
