@@ -64,8 +64,9 @@ class Neighborhood:
 
     def add(self, frame: int, measures: Sequence[FaceMeasures]) -> None:
         """Takes the measures of a frame; faces outside it have none."""
-        faces = self._frames[frame].faces
-        places = [next(p for p, f in enumerate(faces) if np.array_equal(f.landmarks[0], m.point)) for m in measures]
+        # Both in one order: two faces with the same landmarks (a copied file) are two.
+        faces = iter(enumerate(self._frames[frame].faces))
+        places = [next(p for p, f in faces if np.array_equal(f.landmarks[0], m.point)) for m in measures]
         self._measures[frame] = dict(zip(places, measures, strict=True))
 
     def knows(self, frame: int) -> bool:

@@ -219,6 +219,15 @@ def test_a_neighborhood_knows_whose_measures_they_are() -> None:
     assert around.adjustment(3, SETTINGS) == []
 
 
+def test_two_faces_with_the_same_landmarks_are_two() -> None:
+    """A face file that was copied: compositing wants a change for each of them."""
+    shot = [dataclasses.replace(frame, faces=frame.faces * 2) for frame in film(5)]
+    around = Neighborhood(shot, link_faces(shot))
+    for number, frame in enumerate(shot):
+        around.add(number, [dataclasses.replace(colored(0.0), point=face.landmarks[0]) for face in frame.faces])
+    assert len(around.adjustment(2, SETTINGS) or []) == 2
+
+
 def test_only_frames_within_reach_matter() -> None:
     """So a frame is finished when the eighth after it has been measured."""
     shot = film(30)
