@@ -32,6 +32,9 @@ _G_T = tuple(zip(*_G, strict=True))
 _A = ((1, 0), (1, 1), (1, -1), (0, -1))
 _A_T = tuple(zip(*_A, strict=True))
 
+_PORTION = 2**21
+"""Scalars of the tiles that are made at once."""
+
 
 def pays(picture: Sequence[int | None], kernel: Sequence[int]) -> bool:
     """Whether 16 products beat 36 with the transforms counted in, and by enough to be worth compiling six of them.
@@ -44,6 +47,13 @@ def pays(picture: Sequence[int | None], kernel: Sequence[int]) -> bool:
         return False
     pixels = count * height * width
     return pixels >= 128 and min(kernel[2:]) >= 64 and 9 * pixels * kernel[2] * kernel[3] >= 1e9
+
+
+def portions(picture: Sequence[int], kernel: Sequence[int]) -> int:
+    """Into how many equal portions a batch is to be split for tiles of some 8 MB: the processor's cache holds them."""
+    count, height, width, _ = picture
+    scalars = 4 * height * width * max(kernel[2:])
+    return next(k for k in range(1, count + 1) if count % k == 0 and (count // k * scalars <= _PORTION or k == count))
 
 
 def picture_tiles(picture: Tensor) -> Tensor:
