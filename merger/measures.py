@@ -1,6 +1,7 @@
 """What is measured of each face before anything is composited, so that the frames around can be heard (stabilizers.py).
 
-All of it is small: a hundred kilobytes for a model of 256 pixels. Colors are measured at the model's resolution.
+All of it is small: a hundred kilobytes for a model of 256 pixels, three hundred with color transfer idt. Colors are
+measured at the model's resolution.
 """
 
 from __future__ import annotations

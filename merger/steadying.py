@@ -31,7 +31,7 @@ from merger.stabilizers import Neighborhood
 from merger.temporal import REACH, Track, link_faces, neighbors, steady_faces
 
 FRAMES_PER_PART = 1000
-"""At most: about 150 megabytes of measures at a resolution of 256."""
+"""At most: about 150 megabytes of measures at a resolution of 256, 300 with color transfer idt."""
 
 _FEWEST_FRAMES_PER_PART = 4 * REACH
 """Every part starts processes of its own; rather than in smaller parts, some faces are asked about twice."""
