@@ -40,13 +40,14 @@ Render = Callable[[Sequence[FrameJob], FrameQueue], MergeOutcome]
 
 @dataclass(frozen=True)
 class _Source:
-    """Where frames come from, as far as a video of them has to know."""
+    """Where frames come from, as far as a video of them has to know. frames: how many there were, if that is known."""
 
     rate: Fraction
     colors: ColorTags
     sample_aspect: Fraction
     path: Path | None
     probe: Probe | None
+    frames: int | None = None
 
 
 def open_stream(
@@ -127,7 +128,7 @@ class MergeStream:
             self._progress.say(f"There is no {wanted.name}, so the result has no sound.")
         record = read_record(frames_folder)
         if record is not None:
-            return _Source(record.rate, record.colors, record.sample_aspect, path, probe)
+            return _Source(record.rate, record.colors, record.sample_aspect, path, probe, record.frames)
         if probe is None:
             raise BadOption(
                 "The rate of these frames is not known. Received: --stream.",
@@ -149,7 +150,7 @@ class MergeStream:
         Args:
             wanted: every frame of the result, in order.
             keys: of every frame, by stem.
-            is_whole: whether that is the whole shot: only then its sound fits.
+            is_whole: whether that is all there is: only then its sound fits.
             render: does the work.
             cuts: numbers of wanted frames that begin a scene; parts begin there where they can.
 
@@ -168,6 +169,7 @@ class MergeStream:
             self._progress.say(f"{done} of {len(wanted)} frames are in finished parts; {len(jobs)} are to be rendered.")
             if jobs:
                 outcome = render(jobs, queue)
+        is_whole = is_whole and self._source.frames in (None, len(wanted))
         sound = self._sound() if is_whole else None
         if not is_whole:
             self._progress.say("A part of the shot has no sound: it would not fit.")

@@ -115,6 +115,15 @@ def test_prores_takes_the_faces_alone_with_their_alpha(shot: Shot) -> None:
     assert without[..., :3].max() <= 1
 
 
+def test_frames_that_were_deleted_take_the_sound_along(shot: Shot) -> None:
+    """All that is there is merged, but it is not all of the video: its sound would not fit."""
+    (shot.workspace.data_dst / "00001.png").unlink()
+    _, told = shot.merge(stream=target(shot), lossless=True)
+    made = probe_video(target(shot)).video
+    assert (made.frames, made.has_audio) == (COUNT - 1, False)
+    assert "A part of the shot has no sound" in told
+
+
 def test_what_a_lossless_stream_does_not_use_is_told(shot: Shot) -> None:
     _, told = shot.merge(stream=target(shot), lossless=True, crf=20, frame_range="1-2")
     assert "Not used: --crf." in told
