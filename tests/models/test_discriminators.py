@@ -78,7 +78,7 @@ def test_counts_and_names() -> None:
 def test_code_discriminator_grows_with_the_grid(grid: int, widths: list[int]) -> None:
     network = CodeDiscriminator(grid)
     assert [conv.filters for conv in network.convs] == widths
-    assert [conv.kernel_size[0] for conv in network.convs] == [4] + [3] * (len(widths) - 1)
+    assert [conv.kernel_size for conv in network.convs] == [4] + [3] * (len(widths) - 1)
 
 
 def test_widths_double_up_to_512() -> None:
