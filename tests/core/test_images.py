@@ -83,7 +83,7 @@ def test_masks_round_trip_through_png(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 def test_tiff_pnm_and_pngs_with_alpha_keep_every_level(tmp_path: Path, dtype: type) -> None:
-    noise = np.random.default_rng(4).integers(0, np.iinfo(dtype).max + 1, (9, 13, 4)).astype(dtype)
+    noise: np.ndarray = np.random.default_rng(4).integers(0, np.iinfo(dtype).max + 1, (9, 13, 4)).astype(dtype)
     color, gray = np.ascontiguousarray(noise[..., :3]), np.ascontiguousarray(noise[..., 3])
     for encode in (images.encode_tiff, images.encode_pnm):
         assert np.array_equal(images.decode_image(encode(color), tmp_path), color)

@@ -104,7 +104,7 @@ def test_turning_the_rectangle(editor: LandmarkEditor) -> None:
         editor.press("]")
     editor.press("[")
     turn = math.radians(30)
-    np.testing.assert_allclose(editor.landmarks, head_landmarks((150, 90), 200, roll=turn), atol=1e-3)
+    np.testing.assert_allclose(np.asarray(editor.landmarks), head_landmarks((150, 90), 200, roll=turn), atol=1e-3)
     across = editor.rectangle[1] - editor.rectangle[0]
     assert math.atan2(across[1], across[0]) == pytest.approx(turn)
 
@@ -137,7 +137,7 @@ def test_a_second_right_click_stops_drawing_unlocked(editor: LandmarkEditor) -> 
     editor.move_pointer(160, 200)
     editor.click_right()
     assert (editor.drawing, editor.locked) == (False, False)
-    np.testing.assert_allclose(editor.landmarks, head_landmarks((100, 120), 200), atol=1e-3)
+    np.testing.assert_allclose(np.asarray(editor.landmarks), head_landmarks((100, 120), 200), atol=1e-3)
 
 
 def test_dragging_one_landmark(editor: LandmarkEditor) -> None:
@@ -156,7 +156,7 @@ def test_dragging_one_landmark(editor: LandmarkEditor) -> None:
     np.testing.assert_allclose(np.delete(after, 30, axis=0), np.delete(before, 30, axis=0))
     editor.undo()  # the whole drag
     assert not editor.locked
-    np.testing.assert_allclose(editor.landmarks, before)
+    np.testing.assert_allclose(np.asarray(editor.landmarks), before)
 
 
 # ---------------------------------------------------------------------------------------------------------------- keys
@@ -191,7 +191,7 @@ def test_going_back_shows_the_face_again_locked_and_where_it_was(editor: Landmar
     editor.press(",")
     assert (editor.frame_number, editor.locked) == (0, True)
     np.testing.assert_allclose(editor.rectangle.mean(axis=0), (150, 90))
-    np.testing.assert_allclose(editor.landmarks, head_landmarks((150, 90), 200), atol=1e-3)
+    np.testing.assert_allclose(np.asarray(editor.landmarks), head_landmarks((150, 90), 200), atol=1e-3)
     assert counts(editor) == [0, 0, 0, 0, 0]  # taken out ...
     editor.press("<")  # no frame before the first
     assert editor.frame_number == 0

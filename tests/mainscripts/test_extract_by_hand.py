@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -313,7 +314,7 @@ def test_frames_whose_picture_was_deleted_are_done_again(workspace: Workspace) -
     extract(workspace, output_debug=True, face_type="full_face")
     (workspace.data_dst_aligned_debug / "00002.jpg").unlink()
     (workspace.data_dst_aligned_debug / "00003.jpg").unlink()
-    fix = {"manual_output_debug_fix": True, "detector": "manual", "image_size": 256}
+    fix: dict[str, Any] = {"manual_output_debug_fix": True, "detector": "manual", "image_size": 256}
     with pytest.raises(MissingInput, match="of 2 frames are"):
         extract(workspace, **fix)
     assert list(read_marks(marks_file(workspace))) == ["00002.png", "00003.png"]

@@ -246,8 +246,8 @@ def test_two_people_of_the_clips_walk_past_each_other(shared_data: Path, tmp_pat
     people: dict[int, set[int]] = {1: set(), 2: set()}
     for record in records(tmp_path / "aligned").values():
         n = int(record.frame_name[:5]) - 1
-        x = float(record.frame_bbox.reshape(2, 2).mean(axis=0)[0])
-        man, woman = abs(x - (190 + 26 * n)), abs(x - (760 - 26 * n))
+        middle = float(record.frame_bbox.reshape(2, 2).mean(axis=0)[0])
+        man, woman = abs(middle - (190 + 26 * n)), abs(middle - (760 - 26 * n))
         if abs(man - woman) > 60:  # else they are in one place, and only one is seen
             people[record.extra["finding"]["track"]].add(0 if man < woman else 1)
     assert sorted(people.values(), key=min) == [{0}, {1}]

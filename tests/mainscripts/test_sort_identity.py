@@ -73,7 +73,9 @@ def test_two_faces_in_one_frame_are_two_persons(tmp_path: Path) -> None:
 def test_somebody_alone_is_one_group(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Photos of one person: nobody else is there to tell what counts, so by the set alone every look is a group."""
     frames = [f"photo{n}x.png" for n in range(24)]
-    table = table_of(tmp_path, write_film(tmp_path, np.linspace(-0.3, 0.3, 24), frames=frames, persons=[3] * 24))
+    table = table_of(
+        tmp_path, write_film(tmp_path, np.linspace(-0.3, 0.3, 24).tolist(), frames=frames, persons=[3] * 24)
+    )
     assert set(find_persons(table).ids.tolist()) == {0}
     monkeypatch.setattr(sort_identity, "_SAME_PERSON", 0.0)
     assert len(set(find_persons(table).ids.tolist())) > 1

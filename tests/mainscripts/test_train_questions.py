@@ -216,7 +216,7 @@ def test_a_file_with_a_setting_that_does_not_exist_is_refused_before_anything_el
 
 
 def test_what_was_typed_is_repeated_as_it_was_meant(tmp_path: Path) -> None:
-    given = {"write_preview_history": "y", "pretrain": "no", "power": "0,5", "batch_size": "4"}
+    given: dict[str, Any] = {"write_preview_history": "y", "pretrain": "no", "power": "0,5", "batch_size": "4"}
     options = settle_further(train_options(tmp_path / "model"), talk(tmp_path, **given))
     assert further_words(options) == ["--set", "write_preview_history=y", "--set", "power=0.5"]
 

@@ -48,7 +48,7 @@ def write_report(folder: Path, **figures: Any) -> None:
 
 
 def look(models: Path, **given: Any) -> Any:
-    options = settle_further(train_options(models, status=True, **given), talk(models.parent, own=given))
+    options = settle_further(train_options(models, status=True, **given), talk(models.parent, own=list(given)))
     return look_at_training(Workspace(models.parent), options)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -32,7 +33,7 @@ def jobs(folder: Path, faces: list[FrameFace]) -> list[FrameJob]:
     return made
 
 
-def round_of(folder: Path, done: list[str], **how: bool) -> Round:
+def round_of(folder: Path, done: list[str], **how: Any) -> Round:
     predictor = TintedPredictor()
     setup = CompositorSetup(folder / "merged", folder / "masks", predictor.resolution, predictor.face_type)
 
