@@ -30,7 +30,6 @@ from merger.frame_choice import choose_frames
 from merger.frames import FrameCollection, FrameFaces, collect_frames, shortened
 from merger.journal import Journal, RenderKey, render_key, summary
 from merger.kept_answers import KeptAnswers
-from merger.motion import with_classical_motion, with_motion
 from merger.outputs import FrameWriter
 from merger.presets import Presets
 from merger.rounds import FrameJob
@@ -79,7 +78,7 @@ def run(workspace: Workspace, options: MergeOptions, progress: Progress) -> Merg
     if options.save_preset:
         kept = Presets(workspace.merge_presets).save(options.save_preset, vars(settings))
         progress.say(f"These settings are kept in {kept}.")
-    collection = _collect(folders, settings, FaceChoice.parse(options.faces), progress)
+    collection = _collect(folders, FaceChoice.parse(options.faces), progress)
     chosen = {frame.stem for frame in choose_frames(collection.frames, options.frame_range, options.frame_list)}
     plan = plan_merge(workspace, options, folders, collection.frames, progress)
     scene_starts = plan.scene_starts if options.uses_session else None
@@ -131,8 +130,8 @@ def _without_face(jobs: Sequence[FrameJob]) -> int:
     return sum(not job.frame.faces for job in jobs)
 
 
-def _collect(folders: Folders, settings: MergeSettings, choice: FaceChoice, progress: Progress) -> FrameCollection:
-    """The frames, each with its chosen faces and how they move; says what does not fit together."""
+def _collect(folders: Folders, choice: FaceChoice, progress: Progress) -> FrameCollection:
+    """The frames, each with its chosen faces; says what does not fit together."""
     frames = list_images(folders.frames)
     faceset = open_faceset(folders.faces, progress)
     if faceset.problems:
@@ -142,11 +141,7 @@ def _collect(folders: Folders, settings: MergeSettings, choice: FaceChoice, prog
     for note in collection.notes(all_faces=choice.kind == "all"):
         progress.say(note)
     chosen = choose_faces(collection.frames, faceset.samples, choice, progress)
-    collection = replace(collection, frames=chosen)
-    if settings.motion_blur_power:
-        moved = with_classical_motion if settings.is_classical else with_motion
-        collection = replace(collection, frames=moved(collection.frames))
-    return collection
+    return replace(collection, frames=chosen)
 
 
 def _put_foreign_work_away(
@@ -207,6 +202,8 @@ def _merge(
                 on_read=meters.take,
                 kept=kept,
             )
+            for failed in done.failed:
+                journal.withdraw(failed.frame.stem)
             outcome = MergeOutcome(outcome.merged + done.merged, outcome.failed + done.failed)
     except KeyboardInterrupt:
         raise Cancelled(
@@ -215,8 +212,6 @@ def _merge(
         ) from None
     finally:
         meters.keep()
-    for failed in outcome.failed:
-        journal.withdraw(failed.frame.stem)
     return outcome
 
 

@@ -241,16 +241,22 @@ def session_jobs(session: MergeSession, frames: Sequence[FrameFaces]) -> list[Fr
         FaceLoomError: faces of one frame have different settings.
     """
     settings = [_settings_of(session, number) for number in range(len(frames))]
-    moving = [one for one in settings if one.motion_blur_power]
-    if moving and moving[0].is_classical:
-        frames = with_classical_motion(frames)
-    elif moving:
-        frames = with_motion(frames, session.timeline.cuts)
+    frames = with_movement(frames, settings, session.timeline.cuts)
     chosen = [tuple(frame.faces[place] for place in session.faces_at(number)) for number, frame in enumerate(frames)]
     return [
         FrameJob(dataclasses.replace(frame, faces=faces), own)
         for frame, faces, own in zip(frames, chosen, settings, strict=True)
     ]
+
+
+def with_movement(
+    frames: Sequence[FrameFaces], settings: Sequence[MergeSettings], cuts: Sequence[int]
+) -> Sequence[FrameFaces]:
+    """The frames, with how their faces move if the settings of any frame ask for motion blur; not across cuts."""
+    moving = [one for one in settings if one.motion_blur_power]
+    if not moving:
+        return frames
+    return with_classical_motion(frames) if moving[0].is_classical else with_motion(frames, cuts)
 
 
 def _settings_of(session: MergeSession, frame: int) -> MergeSettings:

@@ -18,7 +18,7 @@ from pathlib import Path
 from core.files import atomic_write_text
 from core.journal import JsonLines
 from core.progress import Progress
-from mainscripts.merge_session import look_for_cuts
+from mainscripts.merge_session import look_for_cuts, with_movement
 from merger.frames import FrameFaces
 from merger.meters import (
     METERS_NAME,
@@ -31,6 +31,7 @@ from merger.meters import (
     write_meters,
 )
 from merger.rounds import FrameJob
+from merger.settings import MergeSettings
 from merger.steadying import SteadyShot, steady_shot
 
 SCENES_NAME = "merge_scenes.json"
@@ -44,14 +45,23 @@ def steady_jobs(
     """A whole shot, steadied.
 
     Args:
-        scene_starts: of a session; None: they are looked for, if any frame is to be steadied.
+        scene_starts: of a session, whose frames know how their faces move; None: they are looked for, if any frame is
+            to be steadied or blurred by motion, and motion is found here.
         folder: of merged frames.
     """
     frames = [job.frame for job in jobs]
     if scene_starts is None:
-        needed = any(job.settings.looks_around or job.settings.landmark_strength for job in jobs)
+        settings = [job.settings for job in jobs]
+        needed = any(one.looks_around or one.landmark_strength or _blurs_motion(one) for one in settings)
         scene_starts = _known_cuts(frames, folder, workers, progress) if needed else []
+        moved = with_movement(frames, settings, scene_starts)
+        jobs = [replace(job, frame=frame) for job, frame in zip(jobs, moved, strict=True)]
     return steady_shot(jobs, scene_starts)
+
+
+def _blurs_motion(settings: MergeSettings) -> bool:
+    """Classical motion knows no cuts."""
+    return bool(settings.motion_blur_power) and not settings.is_classical
 
 
 def _known_cuts(frames: Sequence[FrameFaces], folder: Path, workers: int, progress: Progress) -> list[int]:

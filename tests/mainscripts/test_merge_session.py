@@ -292,7 +292,7 @@ def test_motion_blur_in_one_scene_brings_motion_to_all_frames(sitting: Sitting) 
     sitting.go()
     sitting.change(lambda session: session.apply({"motion_blur_power": 50}, "all"))
     folders = merge.Folders.of(sitting.options(), sitting.workspace)
-    collection = merge._collect(folders, MergeSettings(), merge.FaceChoice.parse("all"), Listener())
+    collection = merge._collect(folders, merge.FaceChoice.parse("all"), Listener())
     plan = plan_merge(sitting.workspace, sitting.options(session=True), folders, collection.frames, Listener())
     assert all(job.frame.faces[0].motion.dx > 5 for job in plan.jobs)
 
@@ -307,7 +307,7 @@ def test_networks_that_any_frame_needs_are_asked_for(sitting: Sitting) -> None:
 
     sitting.change(edit)
     folders = merge.Folders.of(sitting.options(), sitting.workspace)
-    collection = merge._collect(folders, MergeSettings(), merge.FaceChoice.parse("all"), Listener())
+    collection = merge._collect(folders, merge.FaceChoice.parse("all"), Listener())
     plan = plan_merge(sitting.workspace, sitting.options(session=True), folders, collection.frames, Listener())
     assert plan.jobs[0].settings.super_resolution_power == 0
     assert plan.options.enhances

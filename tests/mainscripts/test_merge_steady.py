@@ -84,6 +84,17 @@ def test_scenes_are_looked_for_once(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert steady_jobs(shot, None, tmp_path, 1, SILENT).scene_starts == (7,)
 
 
+def test_no_motion_blur_across_a_cut_that_only_the_pictures_tell(tmp_path: Path) -> None:
+    """The face moves on by 2 pixels a frame, as if nothing had happened."""
+    plain = {"stabilize_landmarks": 0, "stabilize_colors": 0, "stabilize_seamless": 0, "stabilize_mask": 0}
+    for compat, length in (("none", 1), ("dfl", 2)):
+        settings = MergeSettings.of(motion_blur_power=50, compat=compat, **plain)
+        shot = jobs(film(10, path=lambda n: (80.0 + 2 * n, 60.0)), tmp_path / compat)
+        steady = steady_jobs([FrameJob(job.frame, settings) for job in shot], None, tmp_path, 1, SILENT)
+        before, after = (steady.frames[number].faces[0].motion for number in (4, 5))
+        assert (before.dx, after.dx) == pytest.approx((2 * length, 2 * length), abs=1e-3)
+
+
 def test_nobody_looks_for_scenes_where_nothing_is_steadied(tmp_path: Path) -> None:
     shot = [FrameJob(job.frame, MergeSettings.of(compat="dfl")) for job in jobs(film(6), tmp_path / "frames")]
     steady = steady_jobs(shot, None, tmp_path, 1, SILENT)
