@@ -4,16 +4,20 @@ A step is two compiled functions: gradients, then the updates. On a GPU each goe
 gradients stay a plain graph, where oneDNN does the products and convolutions; through XLA go the update of each
 variable, and the transforms of `core.nn.winograd` around the products that 3x3 convolutions are made of.
 
-Figures: CPU seconds of one step on two cores with AVX-512, df-ud-128, batch 4, medians (November 2026; other work on
-the machine made wall seconds useless). The plain Keras yardstick, fp32 with RMSprop, took 2.05.
-    plain convolutions, AdaBelief           fp32 1.96   bf16 1.22
-    3x3 by sixteen products of tiles        fp32 1.36   bf16 1.06   products 0.67 (fp32), transforms 0.27, encoder 0.19
-    update by XLA, variable by variable     0.02 instead of 0.10 (Quick96)
-    gradients wait before they make tiles   peak 2.1 GiB, not 2.6: they were made in the forward pass
+Figures: CPU seconds of one step on two cores with AVX-512, batch 4, RMSprop, medians beside the plain Keras yardstick
+(November 2026; other work on the machine made wall seconds useless).
+                 yardstick            fp32                 bf16
+    df-ud-128    2.14 s  1.75 GiB     1.48 s  1.78 GiB     0.94 s  1.75 GiB
+    liae-ud-128  2.99 s  2.26 GiB     1.82 s  2.32 GiB     1.13 s  2.23 GiB
+What was tried, df-ud-128 fp32; peaks differ by 0.05 GiB from run to run:
+    3x3 by sixteen products of tiles        1.36 s of 1.96; products 0.67, transforms 0.27, encoder 0.19
+    few shapes to compile, no AutoGraph     first step 15 CPU s instead of 23; peak 2.1 GiB, not 2.35
+    tiles in portions                       peak 2.0
+    weights and accumulators updated where they lie    peak 1.9: the allocator never gives back what moving them tore
+    gradients wait before they make tiles   peak 2.1 GiB, not 2.6, at that time
     transforms in two sums, not cell by cell   0.2 s to compile instead of 0.55, and 10 to 40 % less to run
     tiles of 4x4 results, F(4x4, 3x3)       no gain: larger transforms, overlaps six times slower to undo, less exact
-    XLA at lower optimization, or for convolutions   no gain in compiling; convolutions much slower
-    malloc that keeps its memory            no gain: page faults are a hundredth of a step
+    one operation at a time, fewer arenas of malloc    no gain
 """
 
 from __future__ import annotations
