@@ -86,6 +86,22 @@ def test_it_is_used_where_it_pays() -> None:
     assert not winograd.pays((None, 16, 16, 512), (3, 3, 512, 512))
 
 
+@pytest.mark.parametrize(
+    ("picture", "kernel", "expected"),
+    [
+        ((4, 8, 8, 256), (3, 3, 256, 2048), 1),  # 16 * 64 tiles * 2048 channels: 2^21 scalars
+        ((4, 64, 64, 128), (3, 3, 128, 128), 4),
+        ((6, 32, 32, 256), (3, 3, 256, 256), 3),
+        ((3, 64, 64, 256), (3, 3, 256, 64), 3),  # even a single one has more: as few as can be
+        ((5, 16, 16, 512), (3, 3, 512, 512), 5),  # equal portions, or the transforms would be compiled twice
+    ],
+)
+def test_batches_are_split_into_equal_portions(
+    picture: tuple[int, ...], kernel: tuple[int, ...], expected: int
+) -> None:
+    assert winograd.portions(picture, kernel) == expected
+
+
 @pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 1e-5), ("mixed_bfloat16", 0.03)])
 def test_a_compiled_step_has_the_gradients_of_a_plain_convolution(
     dtype: str, tolerance: float, monkeypatch: pytest.MonkeyPatch
@@ -111,6 +127,7 @@ def test_a_compiled_step_has_the_gradients_of_a_plain_convolution(
     monkeypatch.setattr(winograd, "pays", lambda picture, kernel: False)
     plain = gradients()
     monkeypatch.setattr(winograd, "pays", lambda picture, kernel: True)
+    monkeypatch.setattr(winograd, "portions", lambda picture, kernel: 2)
     for got, expected in zip(gradients(), plain, strict=True):
         difference = np.linalg.norm(got - expected) / np.linalg.norm(expected)
         assert 0 < difference < tolerance  # 0 if the same way had been taken twice
