@@ -8,9 +8,13 @@ import numpy as np
 import pytest
 
 from core.errors import BadOption, FaceLoomError
+from core.nn import winograd
+from models.architecture import Dims
 from models.autoencoder_model import AutoencoderModel, unit
-from models.saehd import SAEHD
-from tests.models.test_saehd import tiny
+from models.quick96 import Quick96, Quick96Options
+from models.saehd import SAEHD, SAEHDOptions
+from tests.models.shapes import shapes_batch
+from tests.models.test_saehd import TINY, tiny
 
 
 def fill_slots(model: SAEHD, value: float) -> None:
@@ -135,3 +139,56 @@ def test_large_faces_go_through_in_smaller_portions(monkeypatch: pytest.MonkeyPa
         faces = np.zeros((20, resolution, resolution, 3), np.uint8)
         assert AutoencoderModel._in_portions(model, forward, (3,), faces)[0].shape == faces.shape
         assert sizes == expected
+
+
+def wide(name: str, precision: str) -> AutoencoderModel:
+    """Small pictures, and decoders wide enough for the products of tiles."""
+    if name == "SAEHD":
+        options = SAEHDOptions.of(**{**TINY, "archi": "df-ud", "d_dims": 64, "batch_size": 4})
+        return SAEHD(options, device="cpu", precision=precision, seed=1)
+    dims = Dims(resolution=64, ae=32, e=16, d=64, d_mask=8)
+    return Quick96(Quick96Options(batch_size=4), device="cpu", precision=precision, seed=1, dims=dims)
+
+
+@pytest.fixture
+def by_tiles(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """Grows with every convolution of a step; what it holds says whether that goes by tiles."""
+    told: list[bool] = []
+    pays = winograd.pays
+
+    def watched(picture: tuple[int | None, ...], kernel: tuple[int, ...]) -> bool:
+        told.append(pays(picture, kernel))
+        return told[-1]
+
+    monkeypatch.setattr(winograd, "pays", watched)
+    return told
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["Quick96", "SAEHD"])
+def test_a_wide_model_goes_on_to_the_bit(name: str, by_tiles: list[bool]) -> None:
+    model, batches = wide(name, "fp32"), [shapes_batch(4, seed) for seed in range(4)]
+    for batch in batches[:2]:
+        model.train_step(batch)
+    assert any(by_tiles)
+    saved = model.export_state()
+    losses = [model.train_step(batch) for batch in batches[2:]]
+    expected = model.export_state()
+    for part in model.part_names:
+        model.import_state(part, saved[part])
+    assert [model.train_step(batch) for batch in batches[2:]] == losses
+    for part, tensors in model.export_state().items():
+        for tensor, value in tensors.items():
+            np.testing.assert_array_equal(value, expected[part][tensor], err_msg=f"{part}/{tensor}")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["Quick96", "SAEHD"])
+def test_a_wide_model_learns_in_bf16(name: str, by_tiles: list[bool]) -> None:
+    coarse, exact, batch = wide(name, "bf16"), wide(name, "fp32"), shapes_batch(4)
+    first, expected = coarse.train_step(batch), exact.train_step(batch)
+    assert any(by_tiles)
+    assert list(first.values()) == pytest.approx(list(expected.values()), rel=0.01)
+    for _ in range(40):
+        last = coarse.train_step(batch)
+    assert last["src_loss"] < 0.8 * first["src_loss"]
