@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import signal
 import shlex
 import subprocess
 import sys
@@ -235,7 +236,9 @@ def test_in_a_real_terminal(tmp_path: Path, keys: bytes, code: int) -> None:
 
 
 def _own_the_terminal() -> None:
+    """And hears Ctrl-C, also where the tests themselves run in the background and do not."""
     import fcntl
     import termios
 
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
