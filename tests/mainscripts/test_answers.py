@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 import shlex
-import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -236,9 +235,7 @@ def test_in_a_real_terminal(tmp_path: Path, keys: bytes, code: int) -> None:
 
 
 def _own_the_terminal() -> None:
-    """And hears Ctrl-C, also where the tests themselves run in the background and do not."""
     import fcntl
     import termios
 
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
