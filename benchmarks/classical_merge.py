@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks import classical_color
-from benchmarks.dfl_merge import sharpened, softened, solved
+from benchmarks.dfl_merge import shaped, sharpened, softened, solved
 from core.filters import motion_kernel
 from core.geometry import warp
 from facelib.alignment import frame_to_face
@@ -198,18 +198,7 @@ def _shaped(mask: NDArray, erode: int, blur: int) -> tuple[NDArray, int]:
         return mask, 1
     side = mask.shape[0]
     fine = np.clip(cv2.resize(mask, (4 * side, 4 * side), interpolation=cv2.INTER_CUBIC), 0, 1)
-    fine = np.pad(fine, side)
-    if erode:
-        element = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (abs(erode), abs(erode)))
-        fine = cv2.erode(fine, element) if erode > 0 else cv2.dilate(fine, element)
-    inset = blur // 2
-    keep = np.zeros_like(fine)
-    keep[side + inset : 5 * side - inset, side + inset : 5 * side - inset] = 1
-    fine = fine * keep
-    if blur:
-        width = blur + (1 - blur % 2)
-        fine = cv2.GaussianBlur(fine, (width, width), 0)
-    return np.clip(fine[side : 5 * side, side : 5 * side], 0, 1), 4
+    return shaped(fine, side, erode, blur), 4
 
 
 def _reinhard(seen: NDArray, reference: NDArray, where: NDArray, picture: NDArray) -> NDArray:

@@ -114,7 +114,7 @@ def _merge_face(
     mask = np.where(mask < 1 / 255, 0, mask).astype(np.float32)
     fine = _to(mask, 4 * r)
     if "raw" not in s["mode"]:
-        fine = _shaped(fine, r, s["erode_mask"], s["blur_mask"])
+        fine = shaped(fine, r, s["erode_mask"], s["blur_mask"])
     in_frame = _clip(pasted(fine, mask_paste))
     in_frame = np.where(in_frame < 1 / 255, 0, in_frame).astype(np.float32)
     in_square = _to(fine, side)
@@ -166,7 +166,8 @@ def _to(mask: NDArray, side: int) -> NDArray:
     return mask if len(mask) == side else _clip(cv2.resize(mask, (side, side), interpolation=cv2.INTER_CUBIC))
 
 
-def _shaped(fine: NDArray, r: int, erode: int, blur: int) -> NDArray:
+def shaped(fine: NDArray, r: int, erode: int, blur: int) -> NDArray:
+    """A mask (4r, 4r) shrunk (below 0 grown) and its edge softened, with r pixels of room around. Spec merging 3.5."""
     padded = np.pad(fine, r)
     if erode:
         element = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (abs(erode), abs(erode)))

@@ -167,3 +167,26 @@ def _prefilter(
             image, (0, 0), sigmaX=max(sigmas[0], 0.01), sigmaY=max(sigmas[1], 0.01), borderType=border_mode
         )
     return image, from_to_out
+
+
+def intersection_over_union(box: NDArray, other: NDArray) -> NDArray:
+    """What boxes (..., 4) have in common, as a part of their union: (...) in 0..1."""
+    shared = intersection_area(box, other)
+    return shared / np.maximum(box_area(box) + box_area(other) - shared, 1e-12)
+
+
+def intersection_area(box: NDArray, other: NDArray) -> NDArray:
+    """(..., 4) twice, left, top, right, bottom -> (...) in square pixels."""
+    sides = np.minimum(box[..., 2:], other[..., 2:]) - np.maximum(box[..., :2], other[..., :2])
+    return np.prod(np.maximum(sides, 0), axis=-1)
+
+
+def box_area(box: NDArray) -> NDArray:
+    """(..., 4) -> (...) in square pixels; inside-out boxes have none."""
+    return np.prod(np.maximum(box[..., 2:] - box[..., :2], 0), axis=-1)
+
+
+def distance_of_points(points: NDArray, other: NDArray) -> float:
+    """Root of the mean square distance of (K, 2) points, in their unit."""
+    apart = np.asarray(points, np.float64) - other
+    return float(np.sqrt((apart**2).sum(axis=1).mean()))

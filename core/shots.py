@@ -67,13 +67,20 @@ def find_shots(
     return Shots(np.array(times, np.int64), np.concatenate([[0], np.cumsum(ends)]).astype(np.int64))
 
 
+def film_and_number(name: str) -> tuple[str, int | None]:
+    """The film and the number of a frame, by the last digits of its name: "a_0012.png" -> ("a_*", 12). A name without
+    digits is a film of its own, without a number."""
+    found = re.fullmatch(r"(.*?)([0-9]{1,15})([^0-9]*)", PurePath(name).stem, re.DOTALL)
+    return (f"{found[1]}*{found[3]}", int(found[2])) if found else (name, None)
+
+
 def _count(names: Sequence[str]) -> tuple[list[str], list[int]]:
     """The film of each frame and its number in it, in steps of the numbering (frames may be numbered by fives)."""
     films, numbers = [], []
     for name in names:
-        found = re.fullmatch(r"(.*?)([0-9]{1,15})([^0-9]*)", PurePath(name).stem, re.DOTALL)
-        films.append(f"{found[1]}*{found[3]}" if found else name)
-        numbers.append(int(found[2]) if found else 0)
+        film, number = film_and_number(name)
+        films.append(film)
+        numbers.append(number or 0)
     apart = Counter(
         later - earlier
         for earlier, later, film, next_film in zip(numbers, numbers[1:], films, films[1:], strict=False)

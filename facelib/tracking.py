@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
 
-from core.geometry import warp
+from core.geometry import distance_of_points, intersection_over_union, warp
 from core.shots import Shots
 from facelib.alignment import bbox_from_landmarks, frame_to_face
 from facelib.extraction import FoundFace
@@ -189,12 +189,12 @@ class _Thread:
         unlike, missed = _unlike(self._look, look), self.missed(time)
         expected = self.expected(time)
         side = (face.side * self.past[-1][1].side) ** 0.5
-        off = _apart(expected, face.landmarks) / side
+        off = distance_of_points(expected, face.landmarks) / side
         reach = min(_REACH + _REACH_PER_FRAME * missed, _MOST_REACH)
         if off > reach or unlike > _OTHER_LOOK:
             return _FORBIDDEN
         moved = expected.mean(axis=0) - self.past[-1][1].landmarks.mean(axis=0)
-        shared = _union_share(self.past[-1][1].bbox + np.tile(moved, 2), face.bbox)
+        shared = intersection_over_union(self.past[-1][1].bbox + np.tile(moved, 2), face.bbox)
         return off / reach + _OVERLAP_WEIGHT * (1 - shared) + _LOOK_WEIGHT * unlike
 
 
@@ -230,9 +230,10 @@ def fills(gap: Gap, found: FoundFace, others: Sequence[FoundFace]) -> bool:
     """Whether what was found in a gap is the missing face: near its place, of its shape and size, and nobody else's."""
     box = bbox_from_landmarks(gap.expected)
     side = float(box[2] - box[0])
-    off = _apart(gap.expected, found.landmarks) / side
+    off = distance_of_points(gap.expected, found.landmarks) / side
     alike = 1 / _MOST_GROWTH <= found.side / side <= _MOST_GROWTH
-    return off <= _FITS and alike and all(_union_share(found.bbox, other.bbox) <= _SHARED for other in others)
+    alone = all(intersection_over_union(found.bbox, other.bbox) <= _SHARED for other in others)
+    return off <= _FITS and alike and alone
 
 
 def runs(track: Track, shots: Shots) -> Iterator[list[int]]:
@@ -248,22 +249,9 @@ def runs(track: Track, shots: Shots) -> Iterator[list[int]]:
 
 
 def _jumps(face: FoundFace, next_one: FoundFace) -> bool:
-    return _apart(face.landmarks, next_one.landmarks) > _REACH * (face.side * next_one.side) ** 0.5
+    return distance_of_points(face.landmarks, next_one.landmarks) > _REACH * (face.side * next_one.side) ** 0.5
 
 
 def _unlike(look: NDArray, other: NDArray) -> float:
     """How much two looks differ, in parts of the range of gray."""
     return float(np.abs(np.asarray(look, np.float32) - other).mean()) / 255
-
-
-def _apart(first: NDArray, second: NDArray) -> float:
-    """Root of the mean square distance of (68, 2) points."""
-    return float(np.sqrt(((np.asarray(first, np.float64) - second) ** 2).sum(axis=1).mean()))
-
-
-def _union_share(box: NDArray, other: NDArray) -> float:
-    """What two boxes (4,) have in common, as a part of their union."""
-    low, high = np.maximum(box[:2], other[:2]), np.minimum(box[2:], other[2:])
-    shared = float(np.prod(np.maximum(0, high - low)))
-    union = float(np.prod(box[2:] - box[:2]) + np.prod(other[2:] - other[:2])) - shared
-    return shared / max(union, 1e-12)

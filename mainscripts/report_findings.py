@@ -5,16 +5,16 @@ Angles are degrees here, as the report shows them; yaw above 0 is image-left, pi
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import PurePath
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from core.geometry import distance_of_points
+from core.shots import film_and_number
 from facelib.landmarks import LANDMARKS, POSE_POINTS
 
 _HEAD = np.column_stack([POSE_POINTS, np.ones(LANDMARKS)])
@@ -93,16 +93,15 @@ def jumps(frame_names: Sequence[str], frame_landmarks: NDArray, boxes: NDArray) 
         if -1 in around:
             continue
         before, after = (frame_landmarks[n].astype(np.float64) for n in around)
-        off = _apart(frame_landmarks[row], (before + after) / 2) / side[row]
-        far[row] = off if off > _apart(before, after) / side[row] else 0.0
+        off = distance_of_points(frame_landmarks[row], (before + after) / 2) / side[row]
+        far[row] = off if off > distance_of_points(before, after) / side[row] else 0.0
     return far
 
 
 def _numbered(name: str) -> tuple[str, int]:
-    """The film and the number of a frame: a name's last run of digits. -2 keeps frames without one apart."""
-    stem = PurePath(name).stem
-    found = re.fullmatch(r"(.*?)([0-9]{1,12})([^0-9]*)", stem, re.DOTALL)
-    return (found[1] + "*" + found[3], int(found[2])) if found else (stem, -2)
+    """The film and the number of a frame; -2 keeps frames without one apart."""
+    film, number = film_and_number(name)
+    return film, -2 if number is None else number
 
 
 def _nearest(rows: Sequence[int], row: int, center: NDArray, most: float) -> int:
@@ -112,10 +111,6 @@ def _nearest(rows: Sequence[int], row: int, center: NDArray, most: float) -> int
     distance = np.linalg.norm(center[list(rows)] - center[row], axis=1)
     best = int(np.argmin(distance))
     return rows[best] if distance[best] < most else -1
-
-
-def _apart(first: NDArray, second: NDArray) -> float:
-    return float(np.sqrt(((first - second) ** 2).sum(axis=1).mean()))
 
 
 def find_doubts(

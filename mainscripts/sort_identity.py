@@ -32,6 +32,7 @@ from numpy.typing import NDArray
 from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.spatial.distance import squareform
 
+from core.geometry import intersection_over_union
 from core.progress import SILENT, Progress
 from mainscripts.sort_chain import main_components
 from mainscripts.sort_table import FaceTable
@@ -95,9 +96,9 @@ def find_tracks(table: FaceTable, points: NDArray) -> NDArray[np.int64]:
         series, number = numbers[n]
         near = [m for m in last[series] if number - numbers[m][1] <= _FRAMES_APART]
         links = [m for m in near if numbers[m][1] < number and alike[m] @ alike[n] > _ALIKE_IN_A_TRACK]
-        links = [m for m in links if _overlap(boxes[m], boxes[n]) > _OVERLAP]
+        links = [m for m in links if intersection_over_union(boxes[m], boxes[n]) > _OVERLAP]
         if links and number >= 0:
-            track[n] = track[max(links, key=lambda m: _overlap(boxes[m], boxes[n]))]
+            track[n] = track[max(links, key=lambda m: intersection_over_union(boxes[m], boxes[n]))]
         last[series] = [*near, n]
     return np.unique(track, return_inverse=True)[1]
 
@@ -106,14 +107,6 @@ def _frame_number(name: str) -> tuple[str, int]:
     """ "take2_00017.png" -> ("take2_", 17); a name without a number is a series of its own."""
     found = re.fullmatch(r"(.*?)([0-9]{1,15})\.[^.]*", name)
     return (found[1], int(found[2])) if found else (name, -1)
-
-
-def _overlap(one: NDArray, other: NDArray) -> float:
-    """Intersection over union of two boxes."""
-    size = np.minimum(one[2:], other[2:]) - np.maximum(one[:2], other[:2])
-    shared = float(np.prod(np.maximum(size, 0)))
-    both = float(np.prod(one[2:] - one[:2]) + np.prod(other[2:] - other[:2])) - shared
-    return shared / both if both > 0 else 0.0
 
 
 def suppress_variation(points: NDArray, tracks: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -195,7 +188,7 @@ def _seen_together(units: NDArray[np.int64], table: FaceTable) -> set[tuple[int,
     found = set()
     for rows in by_frame.values():
         for a, b in combinations(rows, 2):
-            if units[a] != units[b] and _overlap(boxes[a], boxes[b]) < _ONE_FACE:
+            if units[a] != units[b] and intersection_over_union(boxes[a], boxes[b]) < _ONE_FACE:
                 found.add((int(units[a]), int(units[b])))
     return found
 

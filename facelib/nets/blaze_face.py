@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from core.geometry import transform_points
+from core.geometry import box_area, intersection_area, intersection_over_union, transform_points
 from facelib.nets.litert import LiteRTNetwork
 from facelib.nets.pretrained import FULL_RANGE, SHORT_RANGE, WeightFile
 
@@ -165,24 +165,7 @@ def weighted_suppression(found: Detections, overlap: float = _SAME_FACE_OVERLAP)
 
 def same_face(box: NDArray, other: NDArray, part_of_union: float, part_of_smaller: float) -> bool:
     """Whether two boxes (4,) are one face: much in common, or one mostly inside the other."""
-    box, others = np.asarray(box, np.float64), np.asarray(other, np.float64)[None]
-    shared = intersection_area(box, others)[0]
-    smaller = max(min(float(box_area(box)), float(box_area(others)[0])), 1e-12)
-    return bool(intersection_over_union(box, others)[0] > part_of_union or shared > part_of_smaller * smaller)
-
-
-def intersection_over_union(box: NDArray, boxes: NDArray) -> NDArray:
-    """(4,) with (n, 4) -> (n,) in 0..1."""
-    shared = intersection_area(box, boxes)
-    return shared / np.maximum(box_area(box) + box_area(boxes) - shared, 1e-12)
-
-
-def intersection_area(box: NDArray, boxes: NDArray) -> NDArray:
-    """(4,) with (n, 4) -> (n,) in square pixels."""
-    sides = np.minimum(box[2:], boxes[:, 2:]) - np.maximum(box[:2], boxes[:, :2])
-    return np.prod(np.maximum(sides, 0), axis=1)
-
-
-def box_area(boxes: NDArray) -> NDArray:
-    """(..., 4) -> (...) in square pixels; inside-out boxes have none."""
-    return np.prod(np.maximum(boxes[..., 2:] - boxes[..., :2], 0), axis=-1)
+    box, other = np.asarray(box, np.float64), np.asarray(other, np.float64)
+    smaller = max(float(np.minimum(box_area(box), box_area(other))), 1e-12)
+    mostly_inside = intersection_area(box, other) > part_of_smaller * smaller
+    return bool(intersection_over_union(box, other) > part_of_union or mostly_inside)

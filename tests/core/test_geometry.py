@@ -8,7 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.geometry import compose_affine, invert_affine, similarity_from_points, transform_points, warp
+from core.geometry import (
+    box_area,
+    compose_affine,
+    distance_of_points,
+    intersection_over_union,
+    invert_affine,
+    similarity_from_points,
+    transform_points,
+    warp,
+)
 
 QUARTER_TURN = np.array([[0.0, -1.0, 5.0], [1.0, 0.0, -2.0]])  # (x, y) -> (5 - y, x - 2)
 
@@ -196,3 +205,16 @@ def test_unknown_words_and_flat_matrices_are_refused() -> None:
         warp(np.zeros((4, 4), np.uint8), np.eye(2, 3), 4, "lanczos")
     with pytest.raises(ValueError, match="flattens"):
         warp(np.zeros((4, 4), np.uint8), np.zeros((2, 3)), 4)
+
+
+def test_what_boxes_have_in_common() -> None:
+    box = np.array([0.0, 0, 10, 10])
+    others = np.array([[0.0, 0, 10, 10], [5, 0, 15, 10], [20, 20, 30, 30]])
+    np.testing.assert_allclose(intersection_over_union(box, others), [1, 50 / 150, 0])
+    assert intersection_over_union(box, others[1]) == pytest.approx(50 / 150)
+    assert intersection_over_union(box, np.array([4.0, 4, 4, 4])) == 0  # a box without area
+    assert box_area(np.array([[0.0, 0, 2, 3], [5, 5, 4, 9]])).tolist() == [6, 0]  # the second is inside out
+
+
+def test_the_distance_of_points() -> None:
+    assert distance_of_points(np.array([[0.0, 0], [1, 1]], np.float32), np.array([[3.0, 4], [1, 1]])) == 12.5**0.5

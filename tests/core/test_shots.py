@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from core.shots import find_shots, glance
+from core.shots import film_and_number, find_shots, glance
 from tests.painting import paint_background
 
 
@@ -78,3 +78,11 @@ def test_another_size_is_another_film() -> None:
 
 def test_no_frames_have_no_shots() -> None:
     assert find_shots([], [], []).shots.shape == (0,)
+
+
+@pytest.mark.parametrize(
+    ("name", "film", "number"),
+    [("00012.png", "*", 12), ("take 2_0007 b.png", "take 2_* b", 7), ("frame.png", "frame.png", None)],
+)
+def test_the_number_of_a_frame(name: str, film: str, number: int | None) -> None:
+    assert film_and_number(name) == (film, number)

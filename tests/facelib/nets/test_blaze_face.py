@@ -5,14 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from facelib.nets.blaze_face import (
-    BlazeFace,
-    Detections,
-    decode,
-    intersection_over_union,
-    same_face,
-    weighted_suppression,
-)
+from facelib.nets.blaze_face import BlazeFace, Detections, decode, same_face, weighted_suppression
 from facelib.nets.pretrained import FULL_RANGE, SHORT_RANGE, WeightFile
 
 
@@ -50,10 +43,8 @@ def test_weighted_suppression_takes_the_mean_of_one_face() -> None:
     assert kept.scores.tolist() == [0.9, 0.7]
 
 
-def test_overlap_measures() -> None:
+def test_two_boxes_of_one_face() -> None:
     box = np.array([0.0, 0, 10, 10])
-    overlaps = intersection_over_union(box, np.array([[0.0, 0, 10, 10], [5, 0, 15, 10], [20, 20, 30, 30]]))
-    np.testing.assert_allclose(overlaps, [1, 50 / 150, 0])
     assert same_face(box, np.array([2.0, 2, 5, 5]), 0.3, 0.6)  # one inside the other
     assert not same_face(box, np.array([9.0, 0, 19, 10]), 0.3, 0.6)
 
