@@ -1,4 +1,4 @@
-"""A setting is declared once; prompt, flag, answers file, remembered answer and README row come from that line.
+"""A setting is declared once; prompt, flag, answers file, remembered answer and row in docs/ come from that line.
 
     @dataclass(kw_only=True)
     class ExtractOptions(Options):

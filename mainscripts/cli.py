@@ -273,7 +273,7 @@ def _add_flags_for_every_command(parser: argparse.ArgumentParser, taken: set[str
 
 
 def describe(spec: OptionSpec) -> str:
-    """What `--help` and README say of an option: label, what is accepted, help, default."""
+    """What `--help` and docs/commands.md say of an option: label, what is accepted, help, default."""
     accepted = f" ({spec.range_text})" if spec.range_text and spec.kind is not bool else ""
     shown = default_text(spec)
     label = spec.label.rstrip(".?")
@@ -282,7 +282,7 @@ def describe(spec: OptionSpec) -> str:
 
 
 def default_text(spec: OptionSpec) -> str:
-    """The default as `--help` and README show it; "" where there is nothing to tell."""
+    """The default as `--help` and docs/commands.md show it; "" where there is nothing to tell."""
     if callable(spec.default):
         return "depends on other answers"
     if spec.default is REQUIRED:

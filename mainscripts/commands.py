@@ -30,7 +30,7 @@ class Command:
     Attributes:
         words: what is typed after main.py, one or two words.
         module, options, function: where it lives; `options` is the name of its Options class.
-        summary: one line for `--help` and README.
+        summary: one line for `--help` and docs/commands.md.
         prints: switches after which standard output is meant for another program, so that nothing is added to it.
         further: module that knows the options settled after the command's own (of `train`: those of the model) by
             `further_class`, `further_title`, `settle_further` and `further_words`, as called below; "": there are none.

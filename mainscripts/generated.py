@@ -1,10 +1,11 @@
-"""`steps`: the files that are written from tables: the scripts in bat/ and the parts of README.md between markers.
+"""`steps`: the files that are written from tables: the scripts in bat/ and the parts of docs/ between markers.
 
     main.py steps           lists the numbered steps
-    main.py steps --write   writes bat/ and the generated parts of README.md anew
+    main.py steps --write   writes bat/ and the generated parts of the documentation anew
     main.py steps --check   fails when any of them differs from what would be written
 
-A generated part of README stands between `<!-- generated: steps -->` (or `options`, `models`) and `<!-- end -->`.
+A generated part of README.md or docs/*.md stands between `<!-- generated: steps -->` (or `options`, `models`) and
+`<!-- end -->`.
 """
 
 from __future__ import annotations
@@ -30,8 +31,8 @@ _KEPT = ("faceloom.sh", "faceloom.bat")
 
 @dataclass(kw_only=True)
 class StepsOptions(Options):
-    write: bool = option(False, "Write", ask=False, help="Writes the scripts in bat/ and README's tables anew.")
-    check: bool = option(False, "Check", ask=False, help="Fails when a script or a table of README is out of date.")
+    write: bool = option(False, "Write", ask=False, help="Writes the scripts in bat/ and the tables in docs/ anew.")
+    check: bool = option(False, "Check", ask=False, help="Fails when a script or a table in docs/ is out of date.")
 
 
 def run(workspace: Workspace, options: StepsOptions, progress: Progress) -> list[Path]:
@@ -53,7 +54,7 @@ def run(workspace: Workspace, options: StepsOptions, progress: Progress) -> list
         if differing:
             names = ", ".join(p.name for p in differing)
             raise FaceLoomError(f"Out of date: {names}.", "Run main.py steps --write and commit the result.")
-        progress.say("Every script and every table of README is up to date.")
+        progress.say("Every script and every table in docs/ is up to date.")
         return []
     for path, content in differing.items():
         if content is None:
@@ -74,10 +75,14 @@ def outdated(root: Path) -> dict[Path, bytes | None]:
     for path in sorted(folder.iterdir()) if folder.is_dir() else ():
         if path.suffix in (".sh", ".bat") and path.name not in _KEPT:
             wanted.setdefault(path, None)
-    readme = root / "README.md"
-    if readme.exists():
-        wanted[readme] = fill_blocks(readme.read_text(encoding="utf-8"), BLOCKS, readme).encode()
+    for page in pages(root):
+        wanted[page] = fill_blocks(page.read_text(encoding="utf-8"), BLOCKS, page).encode()
     return {p: new for p, new in wanted.items() if (p.read_bytes() if p.exists() else None) != new}
+
+
+def pages(root: Path) -> list[Path]:
+    """The pages of the documentation: README.md, then docs/ by name."""
+    return [page for page in (root / "README.md", *sorted((root / "docs").glob("*.md"))) if page.is_file()]
 
 
 def fill_blocks(text: str, blocks: Mapping[str, Callable[[], str]], path: Path) -> str:
@@ -100,11 +105,11 @@ def fill_blocks(text: str, blocks: Mapping[str, Callable[[], str]], path: Path) 
 
 
 def options_tables() -> str:
-    """README's chapter of flags: one table per command, and the flags of every command."""
+    """The page of flags: one table per command, and the flags of every command."""
     parts = [_every_command()]
     for command in COMMANDS:
         options_class, _ = command.load()
-        parts.append(f"#### `{command.words}`\n\n{command.summary}")
+        parts.append(f"## `{command.words}`\n\n{command.summary}")
         known = specs(options_class)
         if known:
             rows = ["| flag | what | accepts | default |", "|---|---|---|---|"]
@@ -114,12 +119,12 @@ def options_tables() -> str:
 
 
 def settings_tables() -> str:
-    """README's chapter of the models' settings: one table per class."""
+    """The chapter of the models' settings: one table per class."""
     from models.registry import MODEL_CLASSES, options_class
 
     parts = []
     for class_name in MODEL_CLASSES:
-        rows = [f"#### {class_name}", "", "| setting | what | accepts | default |", "|---|---|---|---|"]
+        rows = [f"### {class_name}", "", "| setting | what | accepts | default |", "|---|---|---|---|"]
         for spec in specs(options_class(class_name)):
             stays = " *Stays as it is once the model is made.*" if spec.fixed else ""
             rows.append(_cells(f"`{spec.name}`", f"{_told(spec)}{stays}", _accepts(spec), default_text(spec)))
@@ -128,7 +133,7 @@ def settings_tables() -> str:
 
 
 def _every_command() -> str:
-    rows = ["#### every command", "", "| flag | what |", "|---|---|"]
+    rows = ["## every command", "", "| flag | what |", "|---|---|"]
     for flag, how, told in FLAGS_OF_EVERY_COMMAND:
         value = how.get("metavar") or "/".join(how.get("choices", ()))
         rows.append(f"| `{f'{flag} {value}'.strip()}` | {told} |")
@@ -154,4 +159,4 @@ def _cells(*cells: str) -> str:
 
 
 BLOCKS: Mapping[str, Callable[[], str]] = {"steps": steps_table, "options": options_tables, "models": settings_tables}
-"""The generated parts of README.md."""
+"""The generated parts of the documentation."""

@@ -1,4 +1,4 @@
-"""The ways to sort: one table, from which the menu, the flag `--by` and README's words come.
+"""The ways to sort: one table, from which the menu, the flag `--by` and the words of docs/ come.
 
 A way arranges faces into an order, and may name some for the trash. One that sorts by a value can also come first in a
 list of several (`--by face-yaw,blur`): it then makes groups, and the next way arranges each of them.

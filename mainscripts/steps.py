@@ -1,4 +1,4 @@
-"""The numbered steps: one table, from which the scripts in bat/ and the tables of README are written.
+"""The numbered steps: one table, from which the scripts in bat/ and docs/steps.md are written.
 
 A script holds no logic: it hands fixed words to the launcher, and whatever the user adds comes after them. Paths are
 spelled `{workspace}/...` and `{internal}/...`; the command line fills them in, so a script works from any folder, with
@@ -43,7 +43,7 @@ class Step:
         number: as the scripts are sorted by, e.g. "3.optional".
         title: the rest of the name (spec steps-and-cli 3).
         commands: the words for main.py; several commands run one after another.
-        note: one line for README.
+        note: one line for docs/steps.md.
     """
 
     number: str
@@ -279,11 +279,11 @@ def scripts() -> dict[str, str]:
     return {s.bat_name: bat_script(s) for s in STEPS} | {s.sh_name: sh_script(s) for s in STEPS}
 
 
-# ------------------------------------------------------------------------------------------------------------- README
+# ------------------------------------------------------------------------------------------------------ documentation
 
 
 def steps_table() -> str:
-    """README's table of the numbered steps."""
+    """The table of the numbered steps."""
     rows = ["| step | script (`.bat`, `.sh`) | runs |", "|---|---|---|"]
     for step in STEPS:
         runs = "<br>".join(f"`{' '.join(command)}`" for command in step.commands)

@@ -1,4 +1,4 @@
-"""The knobs of merging, each declared once: prompt, flag, settings file, preset, render key and README row come from
+"""The knobs of merging, each declared once: prompt, flag, settings file, preset, render key and row in docs/ come from
 here.
 
 The order is the order of DFL's questions, and so are ranges and defaults (spec merging 4.2, 4.4); DFL's numbers are
