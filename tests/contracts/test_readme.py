@@ -1,4 +1,4 @@
-"""What README and docs/ promise is what the code does: every command, script and flag is there, tables are up to date."""
+"""What README and docs/ promise is what the code does: every command, script and flag is told, tables are fresh."""
 
 from __future__ import annotations
 
