@@ -111,11 +111,19 @@ def depth_notes(frames: RawFrames, plan: EncodingPlan) -> list[str]:
 
 
 def lost_tags(wanted: ColorTags, made: VideoProperties) -> str | None:
-    """A sentence where the finished video does not say which colors it has; None where it does."""
-    found = made.colors
-    if (found.primaries, found.transfer) == (wanted.primaries, wanted.transfer):
-        return None
-    return (
-        f"This form of video does not say its colors: tell the program that opens it {wanted.primaries} primaries and "
-        f"{wanted.transfer} transfer."
-    )
+    """Sentences where the finished video does not say which colors it has; None where it does."""
+    found, sentences = made.colors, []
+    if (found.primaries, found.transfer) != (wanted.primaries, wanted.transfer):
+        sentences.append(
+            f"This form of video does not say its colors: tell the program that opens it {wanted.primaries} primaries "
+            f"and {wanted.transfer} transfer."
+        )
+    if (found.mastering, found.light) != (wanted.mastering, wanted.light):
+        sentences.append(
+            "Nor on which display they were graded, and how bright they are, which the footage said: x264, x265, av1 "
+            "and prores4444 do in .mp4, .mov and .mkv, written by the ffmpeg that comes with FaceLoom."
+            if sentences
+            else "This video does not say on which display it was graded, and how bright it is, which the footage "
+            "said: the ffmpeg that comes with FaceLoom writes it."
+        )
+    return " ".join(sentences) or None

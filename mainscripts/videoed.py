@@ -151,6 +151,11 @@ def _notes(probe: Probe, options: ExtractVideoOptions) -> list[str]:
         notes.append(
             "This is HDR video: its pictures look gray, for nothing is tone-mapped; the result is tagged alike."
         )
+    if video.bound_to_pictures:
+        notes.append(
+            f"Its {' and '.join(video.bound_to_pictures)} data describe its own pictures one by one, so they go along "
+            "to no result: it shows as plain HDR."
+        )
     if video.bit_depth > 8 and _depth(probe, options) == 8:
         better = "--output-ext png" if options.output_ext == "jpg" else "--depth 16"
         notes.append(f"{video.bit_depth} bits become 8, dithered. {better} keeps them.")

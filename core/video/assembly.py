@@ -7,6 +7,7 @@ result is whole or it is not there.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from core.files import atomic_path
 from core.video.commands import EncodingPlan, RawFrames, SoundPlan, build_encoding
 from core.video.probe import probe_video
 from core.video.properties import VideoProperties, show_rate
-from core.video.tool import ffmpeg_binary, running
+from core.video.tool import ffmpeg_binary, knows_option, running
 
 CONTAINERS = (".mp4", ".mov", ".avi", ".mkv")
 """What results can be written as."""
@@ -98,7 +99,8 @@ def encode_video(
     binary = ffmpeg_binary(ffmpeg)
     stored = plan.padded(frames)
     with atomic_path(target) as unfinished:
-        with running(build_encoding(binary, stored, plan, sound, unfinished), feeding=True) as tool:
+        command = build_encoding(binary, stored, known_to(binary, plan), sound, unfinished)
+        with running(command, feeding=True) as tool:
             for picture in pictures:
                 tool.feed(padded(picture, stored).data)
                 on_frame(1)
@@ -109,6 +111,13 @@ def encode_video(
         verify(made, stored, count, sound, target)
         put_away()
     return made
+
+
+def known_to(binary: Path, plan: EncodingPlan) -> EncodingPlan:
+    """The plan without what this ffmpeg cannot be told: releases before 9 take no mastering display."""
+    if knows_option(binary, "mastering_display") or (plan.colors.mastering, plan.colors.light) == (None, None):
+        return plan
+    return replace(plan, colors=replace(plan.colors, mastering=None, light=None))
 
 
 def padded(picture: np.ndarray, frames: RawFrames) -> np.ndarray:

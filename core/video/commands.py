@@ -36,6 +36,16 @@ def build_probe(binary: Path, path: Path) -> list[str]:
     return _words(output, binary, "-copyts")
 
 
+def build_look(binary: Path, path: Path, stream: int) -> list[str]:
+    """Decodes one picture into nothing; what is said about it comes on standard error."""
+    output = (
+        ffmpeg.input(file_address(path))[str(stream)]
+        .filter("showinfo", checksum=0)
+        .output("pipe:1", f="null", **{"frames:v": 1})
+    )
+    return _words(output, binary)
+
+
 @dataclass(frozen=True)
 class ExtractionPlan:
     """How frames leave a video.
@@ -230,6 +240,7 @@ def build_encoding(
         pix_fmt=frames.pixel_format,
         video_size=(frames.width, frames.height),
         framerate=str(frames.rate),
+        **_mastering(frames, plan),
     )["0"]
     settings: dict[str, Any] = {"fps_mode": "passthrough"}
     if plan.lossless:
@@ -247,6 +258,15 @@ def build_encoding(
         streams.append(_sound(sound, settings))
         extra.append("-copyts")
     return _words(ffmpeg.output(*streams, file_address(target), **settings), binary, *extra)
+
+
+def _mastering(frames: RawFrames, plan: EncodingPlan) -> dict[str, str]:
+    """What HDR pictures say of their display, said of those that come in: every encoder and container takes it from
+    there. Nothing for masks, and for PNG, which goes without tags."""
+    if frames.channels == 1 or (plan.lossless and plan.extension == ".mov"):
+        return {}
+    told = {"mastering_display": plan.colors.mastering, "content_light": plan.colors.light}
+    return {name: words for name, words in told.items() if words}
 
 
 def _sound(sound: SoundPlan, settings: dict[str, Any]) -> Any:

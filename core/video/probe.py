@@ -7,17 +7,19 @@ so the exact rate comes from the time stamps.
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 
 from core.errors import BrokenFile, MissingInput, ToolFailed
-from core.video.commands import build_probe
+from core.video.commands import build_look, build_probe
+from core.video.mastering import read_mastering
 from core.video.properties import AudioProperties, ColorTags, VideoProperties
 from core.video.timing import fit_rate
 from core.video.tool import ffmpeg_binary, running
@@ -39,6 +41,7 @@ class _StreamText:
     kind: str
     text: str
     rotation: float = 0.0
+    side_data: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -107,8 +110,21 @@ def probe_video(path: Path, ffmpeg: str | None = None) -> Probe:
         words = report.last_words() if report.complaints else "it ends before the first one"
         raise BrokenFile(path, f"the video has no readable frame ({words}).", "Copy or record the video again.")
     video = _assemble(pictures[0], sounds, by_stream, promised, file_start)
+    if video.colors.is_hdr:
+        video = _with_mastering(video, pictures[0].side_data, path, ffmpeg)
     seconds = np.asarray(shown.times, np.float64) * float(shown.time_base)
     return Probe(video, seconds, tuple(report.complaints))
+
+
+def _with_mastering(video: VideoProperties, said: list[str], path: Path, ffmpeg: str | None) -> VideoProperties:
+    """What HDR video says beside its tags: in the file's description, else with its first picture."""
+    with running(build_look(ffmpeg_binary(ffmpeg), path, video.stream)) as tool:
+        tool.output.read()
+        with contextlib.suppress(ToolFailed):  # a picture that cannot be decoded is found when it is extracted
+            tool.finish()
+    seen = [text for _, text in tool.report.lines if "showinfo" in text or "side data" in text]
+    mastering, light, bound = read_mastering([*said, *seen])
+    return replace(video, colors=replace(video.colors, mastering=mastering, light=light), bound_to_pictures=bound)
 
 
 def parse_description(lines: Iterable[str]) -> tuple[list[_StreamText], Fraction, Fraction]:
@@ -130,6 +146,8 @@ def parse_description(lines: Iterable[str]) -> tuple[list[_StreamText], Fraction
             start = Fraction(match[4] or 0)
         elif streams and (match := re.match(r"^\s+display ?matrix: rotation of (-?[\d.]+|nan) degrees", line, re.I)):
             streams[-1].rotation = 0.0 if match[1] == "nan" else float(match[1])
+        elif streams:
+            streams[-1].side_data.append(line)
     return streams, duration, start
 
 

@@ -8,13 +8,14 @@ file's tags, or is not. The rule (spec steps-and-cli 5.5.3):
     transfer   the tag; else the one that belongs to the matrix
     range      the tag; else limited ("tv"), of gray pictures full ("pc", as ffmpeg reads them too)
 
-Frames are decoded and encoded with the same explicit matrix and range, and a result always carries all four tags.
+Frames are decoded and encoded with the same explicit matrix and range, and a result always carries all four tags. What
+HDR video says beside them (core/video/mastering.py) goes along where it is said.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
 from typing import Any
 
@@ -41,6 +42,7 @@ class ColorTags:
         matrix, primaries, transfer: see the module's docstring.
         range: "tv" (limited, 16..235) or "pc" (full, 0..255).
         chroma: where chroma samples of 4:2:0 lie: "left", "center", "topleft", ...
+        mastering, light: what HDR video says of its display and its brightness; see core/video/mastering.py.
     """
 
     matrix: str | None = None
@@ -48,6 +50,8 @@ class ColorTags:
     transfer: str | None = None
     range: str | None = None
     chroma: str | None = None
+    mastering: str | None = None
+    light: str | None = None
 
     @property
     def is_hdr(self) -> bool:
@@ -63,7 +67,7 @@ def settle_colors(tags: ColorTags, width: int, height: int) -> ColorTags:
         width, height: of the picture in pixels.
 
     Returns:
-        Tags without any None.
+        Tags without any None, but for `mastering` and `light`, which nobody can guess.
     """
     if tags.matrix in MATRICES:
         matrix = str(tags.matrix)
@@ -72,7 +76,8 @@ def settle_colors(tags: ColorTags, width: int, height: int) -> ColorTags:
     else:
         matrix = "bt470bg" if height in (576, 288) else "smpte170m"
     primaries, transfer = _OF_MATRIX[matrix]
-    return ColorTags(
+    return replace(
+        tags,
         matrix=matrix,
         primaries=primaries if tags.primaries in _UNKNOWN else tags.primaries,
         transfer=transfer if tags.transfer in _UNKNOWN else tags.transfer,
@@ -123,6 +128,7 @@ class VideoProperties:
         start_seconds: time stamp of the first frame.
         file_start_seconds: where the file's own clock begins; a seek time of 0 means this.
         audio: its audio tracks, maybe none.
+        bound_to_pictures: names of data that describe its own pictures one by one ("HDR10+"): no result has them.
     """
 
     stream: int
@@ -143,6 +149,7 @@ class VideoProperties:
     start_seconds: Fraction
     file_start_seconds: Fraction
     audio: tuple[AudioProperties, ...]
+    bound_to_pictures: tuple[str, ...] = ()
 
     @property
     def has_audio(self) -> bool:
@@ -169,9 +176,9 @@ class VideoProperties:
         """The colors to decode with, nothing left open."""
         tags = self.colors
         if self.pixel_format.startswith(("yuvj", "gray")) and tags.range is None:
-            tags = ColorTags(tags.matrix, tags.primaries, tags.transfer, "pc", tags.chroma)
+            tags = replace(tags, range="pc")
         if tags.chroma is None and self.codec in ("mjpeg", "mpeg1video"):
-            tags = ColorTags(tags.matrix, tags.primaries, tags.transfer, tags.range, "center")
+            tags = replace(tags, chroma="center")
         return settle_colors(tags, self.width, self.height)
 
     def describe(self) -> str:

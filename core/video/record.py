@@ -5,8 +5,9 @@
      "sample_aspect": "1/1", "colors": {"matrix": "bt709", "primaries": "bt709", "transfer": "bt709", "range": "tv",
      "chroma": "left"}, "frames_read": 354, "repeated": 0, "dropped": 0, "deinterlaced": false, "denoised": null}
 
-`frames` pictures lie at `rate`; `frames_read` were in the video; `colors` are settled. Pictures named later by other
-steps keep their own names: the record does not list them.
+`frames` pictures lie at `rate`; `frames_read` were in the video; `colors` are settled, of HDR also `mastering` and
+`light` (core/video/mastering.py). Pictures named later by other steps keep their own names: the record does not list
+them.
 """
 
 from __future__ import annotations

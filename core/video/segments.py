@@ -24,7 +24,7 @@ import numpy as np
 
 from core.errors import BadOption, FaceLoomError
 from core.files import atomic_path
-from core.video.assembly import padded, verify
+from core.video.assembly import known_to, padded, verify
 from core.video.commands import EncodingPlan, RawFrames, SoundPlan, build_encoding, build_joining
 from core.video.probe import probe_video
 from core.video.properties import VideoProperties
@@ -200,7 +200,8 @@ class _OpenPart:
         folder.mkdir(parents=True, exist_ok=True)
         self._unfinished = folder / f".{part.first:06d}.{os.getpid()}{plan.extension}"
         self._running = contextlib.ExitStack()
-        command = build_encoding(ffmpeg_binary(ffmpeg), self._stored, plan, None, self._unfinished)
+        binary = ffmpeg_binary(ffmpeg)
+        command = build_encoding(binary, self._stored, known_to(binary, plan), None, self._unfinished)
         self._tool: RunningTool = self._running.enter_context(running(command, feeding=True))
 
     @property

@@ -15,6 +15,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import IO
 
@@ -73,6 +74,16 @@ def ffmpeg_version(binary: Path) -> str:
     if done.returncode != 0 or match is None:
         raise ToolFailed("ffmpeg", f"{binary} does not answer to -version.")
     return match.group(1).decode("utf-8", "replace")
+
+
+@lru_cache(maxsize=8)
+def knows_option(binary: Path, name: str) -> bool:
+    """Whether this ffmpeg lists an option of this name."""
+    try:
+        done = subprocess.run([str(binary), "-hide_banner", "-h", "long"], capture_output=True, timeout=60, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return re.search(rb"^-%b\b" % re.escape(name.encode()), done.stdout, re.M) is not None
 
 
 def file_address(path: Path) -> str:

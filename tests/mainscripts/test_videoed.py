@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -24,8 +25,10 @@ from core.images import read_bgra, read_gray, read_image, write_image
 from core.paths import Workspace
 from core.progress import SilentProgress
 from core.renames import undo_newest
+from core.video import assembly
 from core.video.probe import probe_video
 from core.video.record import read_record
+from mainscripts import videoed
 from mainscripts.videoed import (
     CutVideoOptions,
     DenoiseOptions,
@@ -239,10 +242,14 @@ def test_the_four_scripts_of_step_8(workspace: Workspace, extension: str, lossle
 HDR = "setparams=colorspace=bt2020nc:color_primaries=bt2020:color_trc=smpte2084:range=tv"
 
 
+MASTERING = "G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)L(10000000,50)"
+
+
 @pytest.fixture
 def hdr(workspace: Workspace) -> Workspace:
-    """The same with ten bits, BT.2020 and PQ."""
-    words = ("-c:v", "libx264", "-qp", "0", "-pix_fmt", "yuv420p10le")
+    """The same with ten bits, BT.2020 and PQ, graded on a P3 display of 1000 cd/m2."""
+    told = f"mastering-display={MASTERING}:cll=1000,400"
+    words = ("-c:v", "libx264", "-qp", "0", "-pix_fmt", "yuv420p10le", "-x264-params", told)
     # Without edges and without colors beyond RGB, which no way there and back could keep.
     filters = f"gblur=sigma=8,hue=s=0.3,{HDR}"
     make_clip(workspace.root / "data_dst.mp4", rate="30000/1001", frames=4, filters=filters, words=words)
@@ -268,12 +275,13 @@ def test_ten_bits_and_hdr_come_back_as_they_were(hdr: Workspace, encoder: str, e
     made = probe_video(made_at).video
     tags = (made.colors.matrix, made.colors.primaries, made.colors.transfer, made.colors.range)
     assert tags == ("bt2020nc", "bt2020", "smpte2084", "tv")
+    assert (made.colors.mastering, made.colors.light) == (MASTERING, "1000,400")
     assert (made.frames, made.rate, made.bit_depth) == (4, Fraction(30000, 1001), 12 if encoder == "prores4444" else 10)
     off = luma(made_at) - luma(hdr.root / "data_dst.mp4")
     assert np.abs(off).mean() < 1.5  # of 1023
     assert abs(off.mean()) < 0.2
     assert "16 bits become 10" in told.text
-    assert "does not say its colors" not in told.text
+    assert "does not say" not in told.text
 
 
 def test_a_form_that_cannot_hold_depth_or_tags_says_so(hdr: Workspace) -> None:
@@ -282,7 +290,8 @@ def test_a_form_that_cannot_hold_depth_or_tags_says_so(hdr: Workspace) -> None:
     fake_merge(hdr)
     result(hdr, ".mov", told, lossless=True)
     assert (
-        "does not say its colors: tell the program that opens it bt2020 primaries and smpte2084 transfer" in told.text
+        "does not say its colors: tell the program that opens it bt2020 primaries and smpte2084 transfer. Nor on which "
+        "display they were graded" in told.text
     )
     back = np.frombuffer(
         ffmpeg("-i", hdr.result(".mov"), "-f", "rawvideo", "-pix_fmt", "bgr48le", "pipe:1"), "<u2"
@@ -300,6 +309,30 @@ def test_a_form_that_cannot_hold_depth_or_tags_says_so(hdr: Workspace) -> None:
     result(hdr, ".mp4", told, lossless=True, **masks)
     assert "the 16 bits of the masks become 8" in told.text
     assert set(np.unique(raw_frames(hdr.result_mask(".mp4"), 64, 48, "gray", 1))) == {0, 255}
+
+
+def test_a_cut_of_hdr_says_the_same_of_its_display(hdr: Workspace) -> None:
+    made = cut(hdr, CutVideoOptions.of(input_file=hdr.root / "data_dst.mp4", from_time="#2"), Told())
+    assert (made.colors.mastering, made.colors.light, made.frames) == (MASTERING, "1000,400", 3)
+
+
+def test_an_ffmpeg_that_cannot_write_the_display_is_named(hdr: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = Told()
+    extract(hdr)
+    fake_merge(hdr)
+    monkeypatch.setattr(assembly, "knows_option", lambda binary, name: False)
+    result(hdr, ".mp4", told)
+    assert "does not say on which display it was graded, and how bright it is, which the footage said" in told.text
+
+
+def test_data_of_single_pictures_are_named(hdr: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As of a telephone: plain HLG is what remains."""
+    seen = probe_video(hdr.root / "data_dst.mp4")
+    bound = replace(seen, video=replace(seen.video, bound_to_pictures=("HDR10+", "Dolby Vision")))
+    monkeypatch.setattr(videoed, "probe_video", lambda *_: bound)
+    told = Told()
+    extract(hdr, told)
+    assert "Its HDR10+ and Dolby Vision data describe its own pictures one by one" in told.text
 
 
 def test_eight_bits_are_a_choice_and_said(hdr: Workspace) -> None:

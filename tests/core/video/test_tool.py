@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from core.errors import BadOption, ToolFailed
-from core.video.tool import ffmpeg_binary, ffmpeg_version, file_address, run, running
+from core.video.tool import ffmpeg_binary, ffmpeg_version, file_address, knows_option, run, running
 from tests.core.video.clips import FFMPEG
 
 
@@ -54,3 +54,9 @@ def test_it_is_gone_when_we_stop() -> None:
 def test_a_name_that_is_no_unicode_is_refused_in_words() -> None:
     with pytest.raises(BadOption, match=r"must be Unicode.*Received: .*clip\?\.mp4\. Rename"):
         file_address(Path("clip\udcff.mp4"))
+
+
+def test_an_ffmpeg_tells_which_options_it_has(tmp_path: Path) -> None:
+    assert knows_option(Path(FFMPEG), "mastering_display")
+    assert not knows_option(Path(FFMPEG), "mastering")
+    assert not knows_option(tmp_path / "no such program", "mastering_display")
