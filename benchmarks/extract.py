@@ -51,7 +51,7 @@ class Watch(SilentProgress):
         self.times: list[float] = []
 
     @contextmanager
-    def task(self, title: str, total: int | None, unit: str = "frame") -> Iterator[Watch]:
+    def task(self, title: str, total: int | None, unit: str = "frame", *, brief: bool = False) -> Iterator[Watch]:
         yield self
 
     def advance(self, steps: int = 1) -> None:

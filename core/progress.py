@@ -20,6 +20,9 @@ from tqdm import tqdm
 
 from core import console
 
+BRIEF_SECONDS = 2.0
+"""Work that takes less has no bar if it is announced as brief."""
+
 
 class Task(Protocol):
     """One piece of work of known or unknown length."""
@@ -34,8 +37,10 @@ class Task(Protocol):
 class Progress(Protocol):
     """What a command needs from whoever watches it."""
 
-    def task(self, title: str, total: int | None, unit: str = "frame") -> AbstractContextManager[Task]:
-        """Announces work of `total` units (None: unknown)."""
+    def task(
+        self, title: str, total: int | None, unit: str = "frame", *, brief: bool = False
+    ) -> AbstractContextManager[Task]:
+        """Announces work of `total` units (None: unknown). brief: mostly done at once; shown to people only if not."""
         ...
 
     def say(self, text: str) -> None:
@@ -55,7 +60,7 @@ class TqdmProgress:
         pass
 
     @contextlib.contextmanager
-    def task(self, title: str, total: int | None, unit: str = "frame") -> Iterator[Task]:
+    def task(self, title: str, total: int | None, unit: str = "frame", *, brief: bool = False) -> Iterator[Task]:
         on_terminal = sys.stderr.isatty()
         with tqdm(
             desc=title,
@@ -64,6 +69,7 @@ class TqdmProgress:
             dynamic_ncols=on_terminal,
             mininterval=0.2 if on_terminal else 10.0,
             maxinterval=10.0,
+            delay=BRIEF_SECONDS if brief else 0.0,
             leave=True,
             file=sys.stderr,
         ) as bar:
@@ -91,7 +97,7 @@ class SilentProgress:
         pass
 
     @contextlib.contextmanager
-    def task(self, title: str, total: int | None, unit: str = "frame") -> Iterator[Task]:
+    def task(self, title: str, total: int | None, unit: str = "frame", *, brief: bool = False) -> Iterator[Task]:
         yield _SilentTask()
 
 
@@ -117,7 +123,7 @@ class JsonProgress:
         console.say(json.dumps({"event": kind, **figures}, ensure_ascii=False, default=str))
 
     @contextlib.contextmanager
-    def task(self, title: str, total: int | None, unit: str = "frame") -> Iterator[Task]:
+    def task(self, title: str, total: int | None, unit: str = "frame", *, brief: bool = False) -> Iterator[Task]:
         task = _JsonTask(title, total, unit)
         task.report()
         yield task

@@ -14,9 +14,9 @@ Source of the assignment: H. W. Kuhn, "The Hungarian method for the assignment p
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import groupby, pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,7 @@ from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
 
 from core.geometry import distance_of_points, intersection_over_union, warp
+from core.progress import SILENT, Progress, Task
 from core.shots import Shots
 from facelib.alignment import bbox_from_landmarks, frame_to_face
 from facelib.extraction import FoundFace
@@ -98,29 +99,34 @@ def look_of(frame: NDArray, landmarks: NDArray) -> NDArray[np.uint8]:
     return np.asarray(np.round(warp(frame, to_look, LOOK_SIDE, interpolation="area-cubic").clip(0, 255)), np.uint8)
 
 
-def link_faces(sights: Sequence[Sight], shots: Shots) -> list[Track]:
+def link_faces(sights: Sequence[Sight], shots: Shots, progress: Progress = SILENT) -> list[Track]:
     """Gives every face a track: numbered by first frame, in one frame as the finder reports them."""
     tracks: list[Track] = []
-    in_shot: list[_Thread] = []
+    with progress.task("Following faces", len(sights), brief=True) as task:
+        for _, frames in groupby(range(len(sights)), key=lambda frame: int(shots.shots[frame])):
+            tracks += _joined(_follow(frames, sights, shots, task))
+    for number, track in enumerate(tracks, 1):
+        track.number = number
+    return tracks
+
+
+def _follow(frames: Iterable[int], sights: Sequence[Sight], shots: Shots, task: Task) -> list[_Thread]:
+    """The threads of one shot, by first frame."""
+    threads: list[_Thread] = []
     in_sight: list[_Thread] = []
-    for frame, sight in enumerate(sights):
-        if frame > 0 and shots.shots[frame] != shots.shots[frame - 1]:
-            tracks += _joined(in_shot)
-            in_shot, in_sight = [], []
-        time = int(shots.times[frame])
+    for frame in frames:
+        sight, time = sights[frame], int(shots.times[frame])
         in_sight = [thread for thread in in_sight if thread.missed(time) <= _LOST_AFTER]
         given = _assign(in_sight, sight, time)
         for number, (face, look) in enumerate(zip(sight.faces, sight.looks, strict=True)):
             thread = given.get(number)
             if thread is None:
                 thread = _Thread(Track(0, int(shots.shots[frame])))
-                in_shot.append(thread)
+                threads.append(thread)
                 in_sight.append(thread)
             thread.add(frame, time, face, look)
-    tracks += _joined(in_shot)
-    for number, track in enumerate(tracks, 1):
-        track.number = number
-    return tracks
+        task.advance()
+    return threads
 
 
 def _joined(threads: Sequence[_Thread]) -> list[Track]:

@@ -172,10 +172,10 @@ def _choose(
 ) -> list[FrameTask]:
     """The tasks with the faces to cut out. All frames are looked at: those around tell what a face is part of."""
     seen, problems = search.look(frames)
-    tracked = track_faces(frames, seen, search.look_again)
+    tracked = track_faces(frames, seen, search.look_again, progress)
     for line in tell_tracks(tracked):
         progress.say(line)
-    chosen = choose_faces(tracked, wanted)
+    chosen = choose_faces(tracked, wanted, progress)
     report.left_out, report.found_again = dict(chosen.left_out), chosen.found_again
     report.tracks = len(tracked.tracks)
     for line in tell(chosen, wanted):

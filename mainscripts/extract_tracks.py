@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from core.errors import BadOption
+from core.progress import SILENT, Progress, Task
 from core.shots import Shots, find_shots
 from facelib.extraction import FoundFace
 from facelib.smoothing import smooth_landmarks
@@ -69,7 +70,9 @@ class Chosen:
 SearchAgain = Callable[[Sequence[tuple[Path, Gap]]], Iterable[FoundFace | None]]
 
 
-def track_faces(frames: Sequence[Path], seen: Sequence[Finding | None], search: SearchAgain) -> Tracked:
+def track_faces(
+    frames: Sequence[Path], seen: Sequence[Finding | None], search: SearchAgain, progress: Progress = SILENT
+) -> Tracked:
     """Links the faces of all frames and has the missed ones searched for.
 
     Args:
@@ -80,7 +83,7 @@ def track_faces(frames: Sequence[Path], seen: Sequence[Finding | None], search: 
     names = tuple(path.name for path in frames)
     glances = [None if one is None else one.glance for one in seen]
     shots = find_shots(names, glances, [None if one is None else one.size for one in seen])
-    tracks = link_faces([Sight() if one is None else one.sight for one in seen], shots)
+    tracks = link_faces([Sight() if one is None else one.sight for one in seen], shots, progress)
     open_gaps = [gap for gap in gaps(tracks, shots) if seen[gap.frame] is not None]
     present = {gap.frame: [*_faces_in(seen[gap.frame])] for gap in open_gaps}
     for gap, face in zip(open_gaps, search([(frames[gap.frame], gap) for gap in open_gaps]), strict=True):
@@ -94,14 +97,15 @@ def _faces_in(finding: Finding | None) -> tuple[FoundFace, ...]:
     return finding.sight.faces if finding is not None else ()
 
 
-def choose_faces(tracked: Tracked, wanted: Wanted) -> Chosen:
+def choose_faces(tracked: Tracked, wanted: Wanted, progress: Progress = SILENT) -> Chosen:
     """The faces of every frame that are wanted, steadied where that was asked for. BadOption: no such track."""
     kept = _kept_tracks(tracked.tracks, wanted.only_track)
     ranked = sorted(tracked.tracks, key=lambda track: (-track.side, track.number))
     chosen: dict[str, list[FoundFace]] = {}
     left_out: Counter[str] = Counter()
+    steadied = _steadied(ranked, tracked.shots, progress) if wanted.smooth else {}
     for track in ranked:
-        steady = _smoothed(track, tracked.shots) if wanted.smooth else {}
+        steady = steadied.get(track.number, {})
         for frame, face in track.faces.items():
             reason = _unwanted(face, track.number in kept, len(chosen.get(tracked.names[frame], ())), wanted)
             if reason:
@@ -154,7 +158,13 @@ def _kept_tracks(tracks: Sequence[Track], which: int | str) -> set[int]:
     return kept
 
 
-def _smoothed(track: Track, shots: Shots) -> dict[int, FoundFace]:
+def _steadied(tracks: Sequence[Track], shots: Shots, progress: Progress) -> dict[int, dict[int, FoundFace]]:
+    """Track number -> its frames' steadied faces."""
+    with progress.task("Smoothing landmarks", sum(len(track.faces) for track in tracks), "face", brief=True) as task:
+        return {track.number: _smoothed(track, shots, task) for track in tracks}
+
+
+def _smoothed(track: Track, shots: Shots, task: Task) -> dict[int, FoundFace]:
     """Frame -> steadied face, for those that smoothing has moved."""
     steady = {}
     for run in runs(track, shots):
@@ -167,6 +177,7 @@ def _smoothed(track: Track, shots: Shots) -> dict[int, FoundFace]:
                 face = track.faces[frame]
                 again = FoundFace.from_landmarks(landmarks, face.score, face.presence)
                 steady[frame] = replace(again, gap=face.gap, moved=float(far))
+        task.advance(len(run))
     return steady
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,19 @@ def test_the_bar_names_the_work_and_ends_full(capsys: pytest.CaptureFixture[str]
     assert "Working: 100%" in shown.err
     assert "3/3" in shown.err
     assert shown.out == "done\n"
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_a_brief_bar_is_shown_only_when_it_takes_its_time(
+    late: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    monkeypatch.setattr("core.progress.BRIEF_SECONDS", 0.25 if late else 60.0)
+    with TqdmProgress().task("Working", total=2, brief=True) as task:
+        task.advance()
+        time.sleep(0.3 if late else 0.0)
+        task.advance()
+    assert ("Working: 100%" in capsys.readouterr().err) is late
 
 
 def test_silence(capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,7 @@ import pytest
 from core.errors import BadOption, MissingInput
 from core.images import read_image, write_image
 from core.paths import Workspace
-from core.progress import SilentProgress
+from core.progress import SilentProgress, Task
 from core.shots import Shots
 from facelib.extraction import FoundFace
 from facelib.face_type import FaceType
@@ -28,11 +30,31 @@ from tests.mainscripts.two_people import FRAMES, HIDDEN, MISSED, film_finder, tr
 
 
 class Listener(SilentProgress):
+    """What was said, and of every task its title -> [units done, units announced]."""
+
     def __init__(self) -> None:
         self.lines: list[str] = []
+        self.tasks: dict[str, list[int]] = {}
+
+    @contextmanager
+    def task(self, title: str, total: int | None, unit: str = "frame", *, brief: bool = False) -> Iterator[Task]:
+        done = self.tasks.setdefault(title, [0, 0])
+        done[1] += total or 0
+        yield _Counted(done)
 
     def say(self, text: str) -> None:
         self.lines.append(text)
+
+
+class _Counted:
+    def __init__(self, done: list[int]) -> None:
+        self._done = done
+
+    def advance(self, steps: int = 1) -> None:
+        self._done[0] += steps
+
+    def note(self, text: str) -> None:
+        pass
 
 
 @pytest.fixture(scope="session")
@@ -70,6 +92,8 @@ def test_everybody_keeps_one_track_and_missed_faces_are_found_again(frames: Path
     assert "Tracks: 2" in said
     assert "track 1: 00001.png to 00020.png, 20 frames, faces of 1" in said
     assert "Found again where the detector missed them: 3 faces" in said
+    assert listener.tasks["Following faces"] == [FRAMES, FRAMES]
+    assert listener.tasks["Smoothing landmarks"] == [report.faces, report.faces]
 
 
 def test_records_hold_what_a_judge_needs(frames: Path, tmp_path: Path) -> None:
