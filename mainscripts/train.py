@@ -178,14 +178,16 @@ def _train(
             *settings,
             model.batch_size,
             state.seed,
-            workers=options.workers,
+            workers=_workers(options, model),
             first_iteration=state.batch_number,
         ) as batches,
     ):
         if options.preview:
             progress.say(f"Previews and the chart of the losses: {previews.folder}")
         progress.say(KEY_HELP if commands.interactive else "Ctrl-C saves and stops.")
-        progress.say("The first iteration takes longer than the others: the networks are compiled.")
+        progress.say(
+            "The first iteration takes longer than the others, with large networks some minutes: they are compiled."
+        )
         loop_settings = training_settings(options, values)
         report = run_training(model, batches, store, state, loop_settings, commands, previews, progress)
     progress.say(closing_words(report, store))
@@ -213,6 +215,15 @@ def _settled_seed(options: TrainOptions, saved: int | None) -> int:
 
 def _build(options: TrainOptions, values: Mapping[str, Any], seed: int) -> SwapModel:
     return build_model(options.model, values, device=_device(options), precision=options.precision, seed=seed)
+
+
+def _workers(options: TrainOptions, model: SwapModel) -> tuple[int, int]:
+    """The processes that prepare samples of src and of dst: a side's own number, else its share."""
+    from samplelib.batches import worker_counts
+
+    src, dst = worker_counts(options.workers, model.src_settings, model.dst_settings)
+    own_src, own_dst = options.workers_src, options.workers_dst
+    return src if own_src is None else own_src, dst if own_dst is None else own_dst
 
 
 def _parts(text: str | None) -> list[str]:
@@ -283,6 +294,7 @@ def _summary(
     if settings.target_iteration:
         about.append(("Target iteration", f"{settings.target_iteration:,}"))
     running = [("Device", f"{d.name} ({d.description})") for d in devices] or [("Device", _device(options))]
+    running.append(("Sample processes", "{} src, {} dst".format(*_workers(options, model))))
     if model.training_bytes:
         room = devices[0].memory_bytes if devices else None
         of_all = f" of {show_bytes(room)}" if room else ""

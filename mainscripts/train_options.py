@@ -161,7 +161,24 @@ class TrainOptions(Options):
     restore_backup: int | None = option(
         None, "Backup to go on from", low=1, high=24, ask=False, help="Instead of the last save; 1 is the newest."
     )
-    workers: int | None = option(None, "Processes that prepare samples", low=0, high=256, ask=False)
+    workers: int | None = option(
+        None,
+        "Processes that prepare samples",
+        low=0,
+        high=256,
+        ask=False,
+        help="Of both sides together: half each, of src more with a color transfer. 0: none, training does it itself. "
+        "Else for each side a quarter of the processors, at most 6; of src half as many again with a color transfer.",
+    )
+    workers_src: int | None = option(
+        None,
+        "Processes that prepare src samples",
+        low=0,
+        high=256,
+        ask=False,
+        help="Those with nothing to do help the other side. Any numbers give the same samples.",
+    )
+    workers_dst: int | None = option(None, "Processes that prepare dst samples", low=0, high=256, ask=False)
     debug: bool = option(
         False, "Show samples", ask=False, help="Writes a picture of what the network sees, and does not train."
     )

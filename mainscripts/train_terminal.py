@@ -5,12 +5,18 @@
                           save and stop; pressed again while it saves, nothing more; the third time stops at once
 
 Stopping at once is safe too: a save that is cut short leaves the one before it (models/checkpoint.py).
+
+Python acts on a signal only between two of its own steps, and compiling the networks is one long step of the framework.
+So a thread beside the training hears signals from the system itself and says at once what becomes of them; until the
+first iteration is done it also counts the seconds.
 """
 
 from __future__ import annotations
 
 import contextlib
+import select
 import signal
+import socket
 import threading
 import time
 from types import FrameType, TracebackType
@@ -31,6 +37,8 @@ KEYS = {
 
 KEY_HELP = "Keys: [Enter] save and stop  [s] save  [b] backup  [p] preview  [space] other faces  [l] range of the chart"
 
+_TICK_SECONDS = 1.0
+
 LINE_SECONDS = 30.0
 """Without a terminal the training line is said this often instead of being redrawn."""
 
@@ -38,6 +46,13 @@ _SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "S
 """SIGHUP: the terminal was closed (POSIX). SIGBREAK: Ctrl-Break (Windows, where a closed window ends all at once)."""
 
 _AT_ONCE = 3  # so many signals end the program without waiting for the iteration
+
+STOPPING = "Stopping; saving first."
+STOPPING_FIRST = (
+    "Stopping as soon as the first iteration is done: compiling the networks cannot be cut short. Then all is saved."
+)
+ONCE_MORE = "It is stopping. Once more stops without a save, as soon as that can be; the last save stays whole."
+COMPILING = "The networks are compiled for the first iteration"
 
 
 class TerminalCommands:
@@ -54,8 +69,9 @@ class TerminalCommands:
         self._progress = progress
         self._keys = console.KeyReader()
         self._signals = 0
-        self._told = False
+        self._begun = False
         self._shown = False
+        self._screen = threading.RLock()  # of whoever draws on it now
         self._next_line = 0.0
         self._before: dict[int, Any] = {}
         self._stack = contextlib.ExitStack()
@@ -65,7 +81,16 @@ class TerminalCommands:
             self._stack.enter_context(self._keys)
             while self._keys.read() is not None:
                 pass  # typed while nothing listened: an impatient Enter is no wish to stop
+        self._next_line = time.monotonic() + LINE_SECONDS
+        ear, mouth = socket.socketpair()
+        listener = threading.Thread(target=self._listen, args=(ear,), name="faceloom-signals", daemon=True)
+        listener.start()
+        self._stack.callback(listener.join)
+        self._stack.callback(mouth.close)
         if threading.current_thread() is threading.main_thread():
+            mouth.setblocking(False)
+            before = signal.set_wakeup_fd(mouth.fileno(), warn_on_full_buffer=False)
+            self._stack.callback(signal.set_wakeup_fd, before)
             for number in _SIGNALS:
                 if number == signal.SIGINT or signal.getsignal(number) != signal.SIG_IGN:  # started with nohup
                     self._before[number] = signal.signal(number, self._on_signal)
@@ -85,6 +110,29 @@ class TerminalCommands:
         if self._signals >= _AT_ONCE:
             raise KeyboardInterrupt
 
+    def _listen(self, ear: socket.socket) -> None:
+        """The thread: tells what becomes of a signal, and counts the seconds of the first iteration."""
+        start, heard = time.monotonic(), 0
+        with ear:
+            while True:
+                if select.select([ear], [], [], None if self._begun else _TICK_SECONDS)[0]:
+                    numbers = ear.recv(64)
+                    if not numbers:  # the other end was closed: it is over
+                        return
+                    heard += sum(number in self._before for number in numbers)
+                    self._answer(heard)
+                    continue
+                with self._screen:
+                    if not self._begun:
+                        self._draw(f"{COMPILING} ... {time.monotonic() - start:.0f} s")
+
+    def _answer(self, heard: int) -> None:
+        """Says what the newest of so many signals does; the last one needs no words."""
+        if 0 < heard < _AT_ONCE:
+            with self._screen:
+                self.show("")
+                self._progress.say(ONCE_MORE if heard > 1 else STOPPING if self._begun else STOPPING_FIRST)
+
     def read(self) -> list[TrainingCommand]:
         """What keys and signals asked for since the last call."""
         asked: list[TrainingCommand] = []
@@ -92,10 +140,6 @@ class TerminalCommands:
             if key in KEYS and KEYS[key] not in asked:
                 asked.append(KEYS[key])
         if self.signal_number is not None:
-            if not self._told:
-                self.show("")
-                self._progress.say("Stopping; saving first.")
-                self._told = True
             asked.append(TrainingCommand.STOP)
         return asked
 
@@ -104,6 +148,12 @@ class TerminalCommands:
 
         Programs that read JSON get the figures as events instead (models/engine.py).
         """
+        with self._screen:
+            if line and not self._begun:
+                self._begun, self._next_line = True, 0.0
+            self._draw(line)
+
+    def _draw(self, line: str) -> None:
         if self.interactive:
             if line or self._shown:
                 console.say_inline(line)

@@ -273,7 +273,7 @@ class _Session:
         self.watch_anew(before)
         notes = "".join(f" {note}" for note in found.notes)
         if self.model.limit_gradients():
-            notes += " From here on the gradients are clipped."
+            notes += " From here on the gradients are clipped. (The networks are compiled anew for that.)"
         self.say(f"{trouble} at iteration {at:,}: back to the checkpoint of iteration {self.state.iteration:,}.{notes}")
         self.progress.event("rollback", **self.figures(), reason=trouble, at=at)
 

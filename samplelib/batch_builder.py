@@ -7,6 +7,7 @@ gives its place to the face of the next number, and so on.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -21,6 +22,7 @@ from samplelib.sample import FacePlace
 from samplelib.training_sample import TrainingSample, make_training_sample
 
 SIDES = ("src", "dst")
+SRC, DST = 0, 1
 _STREAMS = {
     "src": (Stream.ORDER_SRC, Stream.DONOR_SRC, Stream.AUGMENTATION_SRC),
     "dst": (Stream.ORDER_DST, Stream.DONOR_DST, Stream.AUGMENTATION_DST),
@@ -206,12 +208,15 @@ class BatchBuilder:
         folder = self._plan.pools[pool].places[0].path.parent
         raise FaceLoomError(f"No face in {folder} can be used.", "Extract the faces again.")
 
-    def build(self, iteration: int, storage: SharedArrays, slot: int) -> list[Problem]:
-        """Writes a batch into a slot of storage made by `batch_layout`.
+    def build(
+        self, iteration: int, storage: SharedArrays, slot: int, sides: Sequence[int] = (SRC, DST)
+    ) -> list[Problem]:
+        """Writes a batch, or one side of it, into a slot of storage made by `batch_layout`.
 
         Returns: the faces found unusable since the last call.
         """
-        for side, name in enumerate(SIDES):
+        for side in sides:
+            name = SIDES[side]
             for position in range(self._plan.batch_size):
                 drawn = self.draw(side, iteration, position)
                 storage[f"{name}_warped"][slot, position] = drawn.sample.warped

@@ -4,8 +4,9 @@
     with TrainingBatches(src, dst, src_settings, dst_settings, batch_size=8, seed=1234) as batches:
         batch = next(batches)               # TrainingBatch(src=FaceBatch(...), dst=FaceBatch(...), iteration=0)
 
-Batch `i` depends on seed, facesets and settings alone: any number of workers gives the same bits, and training resumes
-at any iteration. `batches.replay("src", iteration, position)` shows any sample again, with what chance did to it.
+Batch `i` depends on seed, facesets and settings alone: any number of workers, of either side, gives the same bits, and
+training resumes at any iteration. `batches.replay("src", iteration, position)` shows any sample again, with what chance
+did to it.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from core.parallel import default_workers
 from core.shared_arrays import SharedArrays, layout_bytes
 from samplelib.augmentation import UNCHANGED, SampleSettings
 from samplelib.batch_builder import SIDES, BatchBuilder, BatchPlan, DrawnSample, Problem, batch_layout, plan_batches
-from samplelib.batch_workers import BatchWorkers
+from samplelib.batch_workers import BatchWorkers, default_counts, shared_out
 from samplelib.face_cache import (
     FaceNeeds,
     cache_layout,
@@ -38,7 +39,6 @@ from samplelib.faceset import Faceset, check_failures
 from samplelib.sample import Sample
 from samplelib.training_sample import make_training_sample
 
-_MOST_DEFAULT_WORKERS = 12
 _LEAST_AHEAD = 4
 _WAIT_SECONDS = 1.0
 
@@ -81,7 +81,8 @@ class TrainingBatches:
         dst_settings: of the dst samples.
         batch_size: samples of each side.
         seed: decides everything random, 0 .. 2^64 - 1.
-        workers: processes that prepare batches; 0: this process does; None: by the processors of this machine.
+        workers: processes that prepare batches, of src and of dst, or their sum; 0: this process does; None: by the
+            processors of this machine.
         cache_bytes: bound of the memory for decoded faces; None: a quarter of the machine's.
         first_iteration: the first batch wanted.
         color_donors: faces that lend their colors to a side with a color transfer; None: the other side's.
@@ -103,12 +104,13 @@ class TrainingBatches:
         dst_settings: SampleSettings,
         batch_size: int,
         seed: int,
-        workers: int | None = None,
+        workers: tuple[int, int] | int | None = None,
         cache_bytes: int | None = None,
         first_iteration: int = 0,
         color_donors: Faceset | None = None,
     ) -> None:
-        _check_numbers(batch_size, seed, workers, cache_bytes, first_iteration)
+        counts = worker_counts(workers, src_settings, dst_settings)
+        _check_numbers(batch_size, seed, counts, cache_bytes, first_iteration)
         for faceset, settings in ((src, src_settings), (dst, dst_settings)):
             _check_faceset(faceset, settings)
         self.seconds_waited = 0.0
@@ -117,19 +119,18 @@ class TrainingBatches:
         self._plan, self._owners = plan_batches((src, dst), (src_settings, dst_settings), donors, batch_size, seed)
         self._failed: list[dict[int, str]] = [{} for _ in self._owners]
         self._next = first_iteration
-        count = default_batch_workers() if workers is None else workers
-        ahead = max(_LEAST_AHEAD, 2 * count)
-        storage = _take_memory(self._plan, self._owners, count, ahead, cache_bytes)
+        ahead = max(_LEAST_AHEAD, 2 * sum(counts))
+        storage = _take_memory(self._plan, self._owners, sum(counts), ahead, cache_bytes)
         self._caches, self._ring = storage[:-1], storage[-1]
         self._builder: BatchBuilder | None = None
         self._replayer: BatchBuilder | None = None
         self._workers: BatchWorkers | None = None
         self._ready: dict[int, int] = {}
-        if count == 0:
+        if not any(counts):
             self._builder = BatchBuilder(self._plan, self._caches)
         else:
             handles = [arrays.handle for arrays in self._caches]
-            self._workers = BatchWorkers(count, self._plan, handles, self._ring.handle)
+            self._workers = BatchWorkers(counts, self._plan, handles, self._ring.handle)
             for slot in range(ahead):
                 self._workers.submit(first_iteration + slot, slot)
         self._ahead = ahead
@@ -230,12 +231,14 @@ def _release(workers: BatchWorkers | None, storage: list[SharedArrays]) -> None:
         arrays.close()
 
 
-def default_batch_workers() -> int:
-    """Processes that prepare batches when nobody says how many: half of the processors, at most 12.
-
-    One of them makes several hundred samples a second; the other half is left to training without a graphics card.
-    """
-    return max(1, min(default_workers() // 2, _MOST_DEFAULT_WORKERS))
+def worker_counts(
+    workers: tuple[int, int] | int | None, src_settings: SampleSettings, dst_settings: SampleSettings
+) -> tuple[int, int]:
+    """The processes of src and of dst: as they are given, else their sum shared out, else by this machine."""
+    if isinstance(workers, tuple):
+        return workers
+    recolored = src_settings.color_transfer != "none", dst_settings.color_transfer != "none"
+    return default_counts(default_workers(), recolored) if workers is None else shared_out(workers, recolored)
 
 
 def _take_memory(
@@ -267,13 +270,14 @@ def _take_memory(
 
 
 def _check_numbers(
-    batch_size: int, seed: int, workers: int | None, cache_bytes: int | None, first_iteration: int
+    batch_size: int, seed: int, workers: tuple[int, int], cache_bytes: int | None, first_iteration: int
 ) -> None:
     if batch_size < 1:
         raise BadOption(f"A batch has at least 1 sample of each side. Received: {batch_size}.")
     if not 0 <= seed < 1 << 64:
         raise BadOption(f"A seed lies between 0 and 2^64 - 1. Received: {seed}.")
-    for name, value in (("workers", workers), ("cache bytes", cache_bytes), ("first iteration", first_iteration)):
+    counted = (("cache bytes", cache_bytes), ("first iteration", first_iteration))
+    for name, value in (*(("workers", count) for count in workers), *counted):
         if value is not None and value < 0:
             raise BadOption(f"The number of {name} is not below 0. Received: {value}.")
 

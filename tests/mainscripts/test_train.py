@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -23,15 +24,17 @@ from core.errors import BadOption, Cancelled, FaceLoomError, MissingInput
 from core.images import read_image
 from core.paths import Workspace
 from core.progress import SILENT, JsonProgress, SilentProgress, TqdmProgress
+from mainscripts import train_terminal
 from mainscripts.cli import main
 from mainscripts.train import run
 from mainscripts.train_options import TrainOptions, parse_duration
 from mainscripts.train_previews import KEPT_AS
-from mainscripts.train_terminal import TerminalCommands
+from mainscripts.train_terminal import COMPILING, STOPPING, STOPPING_FIRST, TerminalCommands
 from models.checkpoint import CheckpointStore
 from models.model_lock import lock_model
 from models.report import TrainingReport
 from models.schedule import TrainingCommand
+from samplelib.batches import TrainingBatches
 from tests.mainscripts.trained import save_model, tiny  # noqa: F401
 from tests.models.fake_model import FakeModel, Said
 from tests.painting import write_painted_faceset
@@ -313,6 +316,82 @@ def test_a_third_signal_stops_at_once() -> None:
             signal.raise_signal(signal.SIGINT)
 
 
+class Busy(SilentProgress):
+    """What was said, and when a text came that is waited for."""
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+        self.spoken = threading.Condition()
+
+    def say(self, text: str) -> None:
+        with self.spoken:
+            self.texts.append(text)
+            self.spoken.notify_all()
+
+    def heard(self, text: str) -> bool:
+        """Whether it was said within five seconds."""
+        with self.spoken:
+            return self.spoken.wait_for(lambda: text in self.texts, timeout=5)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals of a terminal work differently there")
+@pytest.mark.parametrize(("begun", "words"), [(False, STOPPING_FIRST), (True, STOPPING)])
+def test_a_signal_is_answered_in_the_middle_of_a_long_step(begun: bool, words: str) -> None:
+    noticed: list[int] = []
+
+    class Listening(Busy):
+        def say(self, text: str) -> None:
+            if text == words:
+                noticed.append(commands._signals)
+            super().say(text)
+
+    progress = Listening()
+    with TerminalCommands(progress) as commands:
+        if begun:
+            commands.show("[#000001]")
+        press = threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT))
+        press.start()
+        hashlib.pbkdf2_hmac("sha256", b"one long step", b"outside of Python", 2_000_000)
+        assert progress.heard(words)
+        press.join()
+    assert noticed == [0], "before Python itself got round to it"
+    assert commands.signal_number == signal.SIGINT
+
+
+def test_the_seconds_of_the_first_iteration_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[str] = []
+    counted = threading.Event()
+
+    def draw(line: str) -> None:
+        drawn.append(line)
+        if len(drawn) == 2:
+            counted.set()
+
+    monkeypatch.setattr(console, "is_interactive", lambda: True)
+    monkeypatch.setattr(console.KeyReader, "__enter__", lambda self: self)
+    monkeypatch.setattr(console, "say_inline", draw)
+    monkeypatch.setattr(train_terminal, "_TICK_SECONDS", 0.01)
+    with TerminalCommands(TqdmProgress()) as commands:
+        assert counted.wait(10)
+        commands.show("[#000001]")
+        number = len(drawn)
+        time.sleep(0.1)
+        assert drawn[number - 1 :] == ["[#000001]"]
+    assert all(line.startswith(f"{COMPILING} ... ") for line in drawn[: number - 1])
+    assert not any(thread.name == "faceloom-signals" for thread in threading.enumerate())
+
+
+def test_without_a_terminal_a_long_first_iteration_says_so_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(train_terminal, "_TICK_SECONDS", 0.01)
+    monkeypatch.setattr(train_terminal, "LINE_SECONDS", 0.3)
+    progress = Busy()
+    with TerminalCommands(progress) as commands:
+        assert progress.heard(f"{COMPILING} ... 0 s")
+        commands.show("[#000001]")
+    assert progress.texts[-1] == "[#000001]"
+    assert len(progress.texts) < 5
+
+
 def test_keys(monkeypatch: pytest.MonkeyPatch) -> None:
     pressed = iter(["s", "x", "b", "s", "space", None, "p", "l", "enter", None])
     monkeypatch.setattr(console.KeyReader, "read", lambda self: next(pressed))
@@ -462,6 +541,36 @@ def test_the_box_and_the_file_have_every_setting(
         assert re.search("== +Memory: 123.5 MB of 8.0 GB, and the batch's +==", text)
     assert re.search("== +Current iteration: 0 +==", said.all)
     assert re.search("== +Current iteration: 4 +==", written)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"workers": 3}, (2, 1)),
+        ({"workers": 2, "workers_dst": 0}, (1, 0)),
+        ({"workers_src": 0, "workers_dst": 1}, (0, 1)),
+    ],
+)
+def test_each_side_has_its_number_of_workers(
+    faces: Path,
+    tmp_path: Path,
+    built: list[dict[str, Any]],
+    monkeypatch: pytest.MonkeyPatch,
+    given: dict[str, int],
+    expected: tuple[int, int],
+) -> None:
+    started: list[tuple[int, int]] = []
+
+    class Batches(TrainingBatches):
+        def __init__(self, *positional: Any, **named: Any) -> None:
+            started.append(named["workers"])
+            super().__init__(*positional, **{**named, "workers": 0})
+
+    monkeypatch.setattr("samplelib.batches.TrainingBatches", Batches)
+    said = Said()
+    train(faces, tmp_path / "model", said, **{"workers": None, **given})
+    assert started == [expected]
+    assert re.search(f"== +Sample processes: {expected[0]} src, {expected[1]} dst +==", said.all)
 
 
 def test_chosen_preview_faces_stay_with_the_model(faces: Path, tmp_path: Path, built: list[dict[str, Any]]) -> None:

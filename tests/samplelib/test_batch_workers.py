@@ -13,8 +13,8 @@ from core.errors import FaceLoomError
 from core.shared_arrays import SharedArrays
 from facelib.face_type import FaceType
 from samplelib.augmentation import SampleSettings
-from samplelib.batch_builder import BatchPlan, batch_layout, plan_batches
-from samplelib.batch_workers import BatchWorkers, BuiltBatch
+from samplelib.batch_builder import DST, SRC, BatchPlan, batch_layout, plan_batches
+from samplelib.batch_workers import BatchWorkers, BuiltBatch, default_counts, shared_out
 from samplelib.face_cache import cache_layout
 from samplelib.faceset import open_faceset
 from tests.painting import write_painted_faceset
@@ -44,7 +44,7 @@ def gather(workers: BatchWorkers, count: int) -> list[BuiltBatch]:
 
 def test_jobs_are_done_where_they_were_told_to_be(desk: tuple[BatchPlan, SharedArrays, SharedArrays]) -> None:
     plan, faces, batches = desk
-    workers = BatchWorkers(2, plan, [faces.handle], batches.handle)
+    workers = BatchWorkers((1, 1), plan, [faces.handle], batches.handle)
     try:
         for iteration, slot in ((7, 2), (8, 0), (7000, 1)):
             workers.submit(iteration, slot)
@@ -57,9 +57,41 @@ def test_jobs_are_done_where_they_were_told_to_be(desk: tuple[BatchPlan, SharedA
     assert np.ptp(batches["dst_mask"]) == 255
 
 
+def test_each_side_has_its_workers_and_the_idle_ones_help(desk: tuple[BatchPlan, SharedArrays, SharedArrays]) -> None:
+    plan, faces, batches = desk
+    workers = BatchWorkers((1, 2), plan, [faces.handle], batches.handle)
+    jobs = [worker.open_jobs for worker in workers._workers]
+    try:
+        workers.submit(0, 0)
+        assert jobs == [{(0, SRC): 0}, {(0, DST): 0}, {}], "each side's go to its own"
+        workers.submit(1, 1)
+        assert jobs[2] == {(1, SRC): 1}, "whoever has less to do helps"
+        assert jobs[1] == {(0, DST): 0, (1, DST): 1}, "of equally busy ones it is the side's own"
+    finally:
+        workers.close()
+
+
+@pytest.mark.parametrize(
+    ("processors", "plain", "recolored"),
+    [(1, (1, 1), (1, 1)), (2, (1, 1), (1, 1)), (8, (2, 2), (3, 2)), (16, (4, 4), (6, 4)), (64, (6, 6), (9, 6))],
+)
+def test_default_counts(processors: int, plain: tuple[int, int], recolored: tuple[int, int]) -> None:
+    assert default_counts(processors, (False, False)) == plain
+    assert default_counts(processors, (True, False)) == recolored
+
+
+@pytest.mark.parametrize(
+    ("count", "plain", "recolored"),
+    [(0, (0, 0), (0, 0)), (1, (1, 0), (1, 0)), (5, (3, 2), (3, 2)), (12, (6, 6), (8, 4))],
+)
+def test_a_sum_is_shared_out(count: int, plain: tuple[int, int], recolored: tuple[int, int]) -> None:
+    assert shared_out(count, (False, False)) == plain
+    assert shared_out(count, (True, False)) == recolored
+
+
 def test_waiting_for_nothing_ends_in_time(desk: tuple[BatchPlan, SharedArrays, SharedArrays]) -> None:
     plan, faces, batches = desk
-    workers = BatchWorkers(1, plan, [faces.handle], batches.handle)
+    workers = BatchWorkers((1, 0), plan, [faces.handle], batches.handle)
     try:
         start = time.monotonic()
         assert workers.collect(0.2) == []
@@ -73,7 +105,7 @@ def test_what_a_worker_cannot_do_is_said_by_the_parent(desk: tuple[BatchPlan, Sh
     plan, faces, batches = desk
     for place in plan.pools[0].places:
         place.path.unlink()
-    workers = BatchWorkers(1, plan, [faces.handle], batches.handle)
+    workers = BatchWorkers((1, 0), plan, [faces.handle], batches.handle)
     try:
         workers.submit(0, 0)
         with pytest.raises(FaceLoomError, match="No face in"):
@@ -84,7 +116,7 @@ def test_what_a_worker_cannot_do_is_said_by_the_parent(desk: tuple[BatchPlan, Sh
 
 def test_a_fault_of_ours_comes_with_its_traceback(desk: tuple[BatchPlan, SharedArrays, SharedArrays]) -> None:
     plan, faces, batches = desk
-    workers = BatchWorkers(1, plan, [faces.handle], batches.handle)
+    workers = BatchWorkers((1, 0), plan, [faces.handle], batches.handle)
     try:
         workers.submit(0, 99)  # there is no such slot
         with pytest.raises(RuntimeError, match="IndexError"):

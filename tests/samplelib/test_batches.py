@@ -23,7 +23,7 @@ from facelib.face_type import FaceType
 from facelib.metadata import write_face
 from samplelib.augmentation import SampleSettings
 from samplelib.batch_builder import BatchBuilder, batch_layout, plan_batches
-from samplelib.batches import TrainingBatch, TrainingBatches, default_batch_workers, raw_faces
+from samplelib.batches import TrainingBatch, TrainingBatches, raw_faces, worker_counts
 from samplelib.face_cache import cache_layout
 from samplelib.faceset import Faceset, open_faceset
 from tests.painting import paint_face, painted_metadata, write_painted_faceset
@@ -75,7 +75,7 @@ def test_a_batch_has_the_promised_arrays(facesets: tuple[Faceset, Faceset]) -> N
 
 def test_any_number_of_workers_any_cache_and_any_start_give_the_same_bits(facesets: tuple[Faceset, Faceset]) -> None:
     alone = collected(TrainingBatches(*facesets, SRC, DST, 2, 77, workers=0), 100)
-    for workers, cache_bytes in ((1, None), (2, 200_000), (0, 0)):
+    for workers, cache_bytes in ((1, None), ((1, 2), 200_000), ((0, 1), None), (0, 0)):
         others = collected(TrainingBatches(*facesets, SRC, DST, 2, 77, workers=workers, cache_bytes=cache_bytes), 100)
         for one, other in zip(alone, others, strict=True):
             assert_equal(one, other)
@@ -224,11 +224,21 @@ def test_faces_smaller_than_the_model_wants_are_told_once(
 
 
 @pytest.mark.parametrize(
-    "change", [{"batch_size": 0}, {"seed": -1}, {"seed": 1 << 64}, {"workers": -1}, {"cache_bytes": -1}]
+    ("change", "received"),
+    [
+        ({"batch_size": 0}, 0),
+        ({"seed": -1}, -1),
+        ({"seed": 1 << 64}, 1 << 64),
+        ({"workers": -1}, -1),
+        ({"workers": (2, -3)}, -3),
+        ({"cache_bytes": -1}, -1),
+    ],
 )
-def test_senseless_numbers_are_refused(facesets: tuple[Faceset, Faceset], change: dict[str, int]) -> None:
+def test_senseless_numbers_are_refused(
+    facesets: tuple[Faceset, Faceset], change: dict[str, Any], received: int
+) -> None:
     numbers: dict[str, Any] = {"batch_size": 2, "seed": 1, "workers": 0, **change}
-    with pytest.raises(BadOption, match=f"Received: {next(iter(change.values()))}"):
+    with pytest.raises(BadOption, match=f"Received: {received}"):
         TrainingBatches(*facesets, SRC, DST, **numbers)
 
 
@@ -437,7 +447,12 @@ def test_raw_faces_are_the_faces_as_they_are(facesets: tuple[Faceset, Faceset]) 
     assert raw_faces([], SRC)[0].shape == (0, 32, 32, 3)
 
 
-@pytest.mark.parametrize(("processors", "workers"), [(1, 1), (2, 1), (4, 2), (16, 8), (64, 12)])
-def test_default_workers(monkeypatch: pytest.MonkeyPatch, processors: int, workers: int) -> None:
+@pytest.mark.parametrize("processors", [2, 16])
+def test_each_side_has_workers_of_its_own(monkeypatch: pytest.MonkeyPatch, processors: int) -> None:
     monkeypatch.setattr("samplelib.batches.default_workers", lambda: processors)
-    assert default_batch_workers() == workers
+    each = processors // 4 or 1
+    assert worker_counts(None, DST, DST) == (each, each)
+    assert worker_counts(None, SRC, DST) == (each * 3 // 2, each)
+    assert worker_counts(9, DST, DST) == (5, 4)
+    assert worker_counts(10, SRC, DST) == (6, 4)
+    assert worker_counts((1, 7), SRC, DST) == (1, 7)
