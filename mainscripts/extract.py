@@ -31,6 +31,7 @@ from core.files import move_to_trash, require_free_space
 from core.parallel import default_workers
 from core.paths import Workspace
 from core.progress import Progress
+from core.words import counted
 from facelib.extraction import ExtractionSettings, crop_side_pixels, suggest_side
 from facelib.face_type import FaceType
 from mainscripts.extract_by_hand import extract_by_hand
@@ -318,8 +319,8 @@ def _tell(
             "Unpack it (util --unpack-faceset), or put it elsewhere."
         )
     if report.without_face:
-        noun = "frame" if len(report.without_face) == 1 else "frames"
-        progress.say(f"Without a face: {len(report.without_face)} {noun}: {name_ranges(report.without_face, names)}")
+        count = counted(len(report.without_face), "frame")
+        progress.say(f"Without a face: {count}: {name_ranges(report.without_face, names)}")
     for name, reason in report.failed.items():
         progress.say(f"Failed: {name}: {reason}")
     if report.failed:

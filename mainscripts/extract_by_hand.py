@@ -8,6 +8,7 @@ from typing import Any
 from core.files import move_to_trash
 from core.paths import Workspace
 from core.progress import Progress
+from core.words import counted
 from facelib.extraction import ExtractionSettings, crop_side_pixels, suggest_side
 from facelib.face_type import FaceType
 from facelib.marks import FaceMeasurer
@@ -68,8 +69,8 @@ def extract_by_hand(
         report.skipped = plan.finished
     if report.unmarked:
         ranges = name_ranges(report.unmarked, [frame.name for frame in frames])
-        noun = "frame" if len(report.unmarked) == 1 else "frames"
-        progress.say(f"Still to be marked in {marked.file}: {len(report.unmarked)} {noun}: {ranges}")
+        count = counted(len(report.unmarked), "frame")
+        progress.say(f"Still to be marked in {marked.file}: {count}: {ranges}")
     return journal
 
 

@@ -16,6 +16,7 @@ import numpy as np
 from core.errors import BadOption
 from core.progress import SILENT, Progress, Task
 from core.shots import Shots, find_shots
+from core.words import counted
 from facelib.extraction import FoundFace
 from facelib.smoothing import smooth_landmarks
 from facelib.tracking import Gap, Sight, Track, fills, gaps, link_faces, runs
@@ -185,9 +186,9 @@ def tell(chosen: Chosen, wanted: Wanted) -> list[str]:
     """What the user should know of what was found again, smoothed and left out, a line each."""
     lines = []
     if chosen.found_again:
-        lines.append(f"Found again where the detector missed them: {_faces(chosen.found_again)}")
+        lines.append(f"Found again where the detector missed them: {counted(chosen.found_again, 'face')}")
     if chosen.smoothed:
-        lines.append(f"Landmarks smoothed over time: {_faces(chosen.smoothed)}")
+        lines.append(f"Landmarks smoothed over time: {counted(chosen.smoothed, 'face')}")
     words = {
         TOO_SMALL: f"smaller than {wanted.min_face_size} pixels (--min-face-size)",
         TOO_UNSURE: f"below confidence {wanted.min_confidence:g} (--min-confidence)",
@@ -211,13 +212,9 @@ def tell_tracks(tracked: Tracked) -> list[str]:
         frames = track.frames
         lines.append(
             f"  track {track.number}: {tracked.names[frames[0]]} to {tracked.names[frames[-1]]}, "
-            f"{len(frames)} {'frame' if len(frames) == 1 else 'frames'}, faces of {track.side:.0f} pixels"
+            f"{counted(len(frames), 'frame')}, faces of {track.side:.0f} pixels"
         )
     rest = longest[_NAMED_TRACKS:]
     if rest:
         lines.append(f"  and {len(rest)} more of at most {len(rest[0].faces)} frames")
     return lines
-
-
-def _faces(count: int) -> str:
-    return f"{count} face" if count == 1 else f"{count} faces"

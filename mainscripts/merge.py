@@ -13,6 +13,7 @@ from core.errors import Cancelled, PartialFailure
 from core.files import list_images, move_to_trash
 from core.paths import Workspace
 from core.progress import Progress
+from core.words import counted
 from facelib.prediction import Predictor
 from mainscripts.merge_faces import choose_faces
 from mainscripts.merge_model import open_model
@@ -136,7 +137,7 @@ def _collect(folders: Folders, choice: FaceChoice, progress: Progress) -> FrameC
     faceset = open_faceset(folders.faces, progress)
     if faceset.problems:
         names = shortened([f"{path.name}: {reason}" for path, reason in faceset.problems])
-        progress.say(f"{len(faceset.problems)} file(s) in {folders.faces} are left out: {names}")
+        progress.say(f"Left out: {counted(len(faceset.problems), 'file')} in {folders.faces} ({names}).")
     collection = collect_frames(frames, ((sample.path.name, sample.metadata) for sample in faceset.samples))
     for note in collection.notes(all_faces=choice.kind == "all"):
         progress.say(note)
@@ -154,13 +155,13 @@ def _put_foreign_work_away(
     if foreign:
         trash = move_to_trash(workspace.trash, foreign, f"merge into {folders.merged}")
         progress.say(
-            f"{len(foreign)} picture(s) that were not merged here, or edited since, were in the way and were put into "
-            f"{trash}: {shortened([str(path) for path in foreign])}."
+            f"Put into {trash}, as they were in the way and not merged here, or edited since: "
+            f"{counted(len(foreign), 'picture')} ({shortened([str(path) for path in foreign])})."
         )
     replaced = [path for job in jobs for path in journal.other_forms(job.frame.stem)]
     if replaced:
         trash = move_to_trash(workspace.trash, replaced, f"merge into {folders.merged} in another form")
-        progress.say(f"{len(replaced)} file(s) of these frames in another form were put into {trash}.")
+        progress.say(f"Put into {trash}: these frames in another form, {counted(len(replaced), 'file')}.")
 
 
 def _merge(
@@ -222,8 +223,8 @@ def _name_strangers(collection: FrameCollection, folders: Folders, progress: Pro
         strangers = [path.name for path in list_images(folder) if path.stem not in stems]
         if strangers:
             progress.say(
-                f"{len(strangers)} picture(s) in {folder} belong to no frame of this shot: "
-                f"{shortened(strangers)}. Take them away before you make the video."
+                f"Of no frame of this shot: {counted(len(strangers), 'picture')} in {folder} ({shortened(strangers)}). "
+                "Put away what is not of it before you make the video."
             )
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from core.errors import BrokenFile, NotAFace
 from core.progress import Progress
 from core.shots import find_shots
+from core.words import counted
 from facelib.extraction import FoundFace
 from facelib.tracking import LOOK_SIDE, Sight, link_faces, look_of
 from merger.face_choice import FaceChoice, track_lines
@@ -38,7 +39,7 @@ def choose_faces(
     chosen = choice.of(tracked)
     left_out = sum(len(frame.faces) for frame in tracked) - sum(len(frame.faces) for frame in chosen)
     if left_out:
-        progress.say(f"{left_out} face(s) stay as they are (--faces {choice.text}).")
+        progress.say(f"Left as filmed (--faces {choice.text}): {counted(left_out, 'face')}.")
     return chosen
 
 

@@ -27,6 +27,7 @@ from core.parallel import map_ordered
 from core.paths import Workspace, merge_session_file
 from core.progress import Progress
 from core.shots import glance
+from core.words import counted
 from merger.frames import FrameFace, FrameFaces, frame_stem, shortened
 from merger.legacy_session import read_legacy_session
 from merger.motion import with_classical_motion, with_motion
@@ -154,7 +155,7 @@ def _open(
     if found is None:
         progress.say(f"A session is begun with these settings: {file.path}.")
         session = MergeSession(known, settings, look_for_cuts(frames, options.workers, progress))
-        progress.say(f"{len(session.scenes)} scene(s).")
+        progress.say(f"{counted(len(session.scenes), 'scene')}.")
         file.save(session)
         return session
     for sentence in (*found.notes, *found.changes.sentences(known)):
@@ -165,7 +166,7 @@ def _open(
     if found.notes or found.changes.sentences(known):
         file.save(found.session)
     count = sum(1 for place, _ in found.session.ledger.of_kind("key"))
-    progress.say(f"Session {file.path.name}: {count} key(s), {len(found.session.scenes)} scene(s).")
+    progress.say(f"Session {file.path.name}: {counted(count, 'key')}, {counted(len(found.session.scenes), 'scene')}.")
     return found.session
 
 
@@ -227,11 +228,11 @@ def _import(session: MergeSession, path: Path, progress: Progress) -> None:
         raise BadOption(f"None of the frames of {path} is among those to be merged.", "Import it where its frames are.")
     session.replace_settings(values)
     progress.say(
-        f"{path.name}: {older.distinct_settings} different settings of {len(values)} frame(s), saved at iteration "
-        f"{older.iteration:,} of its model."
+        f"{path.name}: {older.distinct_settings} different settings of {counted(len(values), 'frame')}, saved at "
+        f"iteration {older.iteration:,} of its model."
     )
     if strangers:
-        progress.say(f"{len(strangers)} frame(s) of it are not here: {shortened(strangers)}.")
+        progress.say(f"Left out, as they are not here: {counted(len(strangers), 'frame')} ({shortened(strangers)}).")
 
 
 def session_jobs(session: MergeSession, frames: Sequence[FrameFaces]) -> list[FrameJob]:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from core.errors import BrokenFile
 from core.images import encode_jpeg, read_image, to_uint8
+from core.words import counted
 from facelib.extraction import draw_landmarks
 from mainscripts.report_faces import Faces, Judged
 from mainscripts.report_page import Picture
@@ -61,12 +62,12 @@ def evenly(items: NDArray, most: int) -> list[Any]:
 
 def say_faces(count: int) -> str:
     """ "1 face", "1,204 faces"."""
-    return f"{count:,} face{'' if count == 1 else 's'}"
+    return counted(count, "face")
 
 
 def say_frames(count: int) -> str:
     """ "1 frame", "1,204 frames"."""
-    return f"{count:,} frame{'' if count == 1 else 's'}"
+    return counted(count, "frame")
 
 
 def be(count: int) -> str:

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from core.errors import BadOption
+from core.words import counted
 from facelib.alignment import bbox_from_landmarks
 from merger.frames import FrameFace, FrameFaces
 
@@ -82,7 +83,8 @@ class FaceChoice:
         if not any(frame.faces for frame in chosen):
             most = max((len(frame.faces) for frame in frames), default=0)
             raise BadOption(
-                f"No face is left to swap. Received: --faces {self.text}.", f"A frame shows at most {most} face(s)."
+                f"No face is left to swap. Received: --faces {self.text}.",
+                f"A frame shows at most {counted(most, 'face')}.",
             )
         return chosen
 
@@ -120,7 +122,7 @@ def track_lines(frames: Sequence[FrameFaces]) -> list[str]:
         seen = tracks[number]
         size = float(np.median([_side(face) for _, face in seen]))
         lines.append(
-            f"Track {number}: {seen[0][0].stem} to {seen[-1][0].stem}, {len(seen)} frame(s), "
+            f"Track {number}: {seen[0][0].stem} to {seen[-1][0].stem}, {counted(len(seen), 'frame')}, "
             f"faces of {size:.0f} pixels."
         )
     if len(longest) > _NAMED_TRACKS:

@@ -6,6 +6,7 @@ import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from core.words import counted
 from merger.frames import shortened
 from merger.ledger import Place
 from merger.session import MergeSession
@@ -64,15 +65,15 @@ class SessionChanges:
         if self.segmenter:
             said.append("The XSeg model is another one than when the session was saved.")
         if self.added:
-            said.append(
-                f"{len(self.added)} frame(s) are new and take the settings before them: {shortened(self.added)}."
-            )
+            new = f"{counted(len(self.added), 'frame')} ({shortened(self.added)})"
+            said.append(f"New since the session was saved: {new}, with the settings of the frame before.")
         if self.removed:
-            said.append(f"{len(self.removed)} frame(s) are gone; their keys moved on: {shortened(self.removed)}.")
-        for places, what in ((self.changed_frames, "have another picture"), (self.changed_faces, "have other faces")):
+            gone = f"{counted(len(self.removed), 'frame')} ({shortened(self.removed)})"
+            said.append(f"Gone since the session was saved: {gone}; the keys moved on.")
+        for places, what in ((self.changed_frames, "another picture"), (self.changed_faces, "other faces")):
             if places:
                 names = shortened([frames[place].name for place in places])
-                said.append(f"{len(places)} frame(s) {what} than when the session was saved: {names}.")
+                said.append(f"With {what} since the session was saved: {counted(len(places), 'frame')} ({names}).")
         return said
 
 

@@ -20,6 +20,7 @@ from core.nn.layers import Conv2D, leaky
 from core.nn.optimizers import OptimizerSettings, RMSprop
 from core.nn.steps import Device
 from core.nn.weights import initialize, named_variables
+from core.words import counted
 
 _TOLERANCE = 0.02  # of the largest value; graphics cards multiply in 10-bit mantissas (TF32) unless told otherwise
 
@@ -38,7 +39,9 @@ def unusable_cards() -> str:
     if len(cards) <= usable:
         return ""
     names = "; ".join(map(str, cards))
-    return f"The system shows {len(cards)} graphics card(s) ({names}), but the neural framework can use {usable}."
+    return (
+        f"The system shows {counted(len(cards), 'graphics card')} ({names}), but the neural framework can use {usable}."
+    )
 
 
 CUDA_REMEDY = (

@@ -199,8 +199,8 @@ def test_finished_frames_are_never_deleted_and_strangers_are_named(shot: Shot) -
     shot.merge()
     (shot.workspace.data_dst / "00006.png").unlink()
     _, said = rewritten(shot)
-    assert "1 picture(s)" in said
-    assert "belong to no frame of this shot: 00006.png" in said
+    for folder in (shot.workspace.data_dst_merged, shot.workspace.data_dst_merged_mask):
+        assert f"Of no frame of this shot: 1 picture in {folder} (00006.png). Put away what" in said
     assert "1 face(s) refer to a frame that is not there" in said
     assert len(shot.files()) == 12
 
@@ -211,7 +211,7 @@ def test_pictures_of_others_go_to_the_trash_and_not_under_finished_frames(shot: 
     write_image(foreign, np.full((20, 30, 3), 77, np.uint8))
     before = foreign.read_bytes()
     _, said = shot.merge(output_dir=shot.workspace.data_src)
-    assert "1 picture(s) that were not merged here, or edited since, were in the way" in said
+    assert "as they were in the way and not merged here, or edited since: 1 picture (" in said
     (kept,) = shot.workspace.trash.glob("*/items/00002.png")
     assert kept.read_bytes() == before
     assert read_image(foreign).shape == (120, 160, 3)
@@ -262,7 +262,7 @@ def test_a_file_that_is_no_face_is_named_and_left_out(shot: Shot) -> None:
     (shot.workspace.data_dst_aligned / "plain.jpg").write_bytes(encode_jpeg(np.zeros((8, 8, 3), np.uint8)))
     report, said = shot.merge()
     assert report.rendered == 6
-    assert "2 file(s) in" in said
+    assert "Left out: 2 files in" in said
     assert "broken.jpg" in said
     assert "plain.jpg" in said
 
@@ -358,7 +358,7 @@ def test_one_of_several_faces_is_chosen_and_a_change_renders_what_changed(shot: 
     assert "Track 1: 00001 to 00006" in said
     names, said = rewritten(shot, faces="largest")
     assert names == ["00002.png"]
-    assert "1 face(s) stay as they are (--faces largest)." in said
+    assert "Left as filmed (--faces largest): 1 face." in said
     assert "all of them are swapped" not in said
     names, _ = rewritten(shot, faces="1")
     assert names == []

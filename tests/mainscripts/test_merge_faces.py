@@ -62,8 +62,8 @@ def test_one_of_several_is_chosen_and_the_tracks_are_told() -> None:
     frames = choose_faces(shot(), [], FaceChoice.parse("2"), listener)
     assert names(frames) == {"right"}
     assert all(len(frame.faces) == 1 for frame in frames)
-    assert listener.words[0].strip().startswith("Track 1: 00000 to 00007, 8 frame(s)")
-    assert listener.words[-1] == "8 face(s) stay as they are (--faces 2)."
+    assert listener.words[0].strip().startswith("Track 1: 00000 to 00007, 8 frames")
+    assert listener.words[-1] == "Left as filmed (--faces 2): 8 faces."
     with pytest.raises(BadOption, match="There is no track 3"):
         choose_faces(shot(), [], FaceChoice.parse("3"), listener)
 

@@ -119,7 +119,7 @@ def test_a_session_is_begun_with_the_settings_that_are_given(sitting: Sitting) -
     assert sitting.file.path.exists()
     rendered, said = sitting.go()
     assert rendered == []
-    assert "0 key(s), 1 scene(s)" in said
+    assert "0 keys, 1 scene" in said
 
 
 def test_what_was_changed_in_the_session_is_rendered_and_nothing_else(sitting: Sitting) -> None:
@@ -156,7 +156,7 @@ def test_new_faces_of_one_frame_render_exactly_that_frame(sitting: Sitting) -> N
     sitting.write_face("00003_0.jpg", "00003.png", landmarks)
     rendered, said = sitting.go()
     assert rendered == ["00003"]
-    assert "1 frame(s) have other faces than when the session was saved: 00003.png." in said
+    assert "With other faces since the session was saved: 1 frame (00003.png)." in said
     assert "other faces" not in sitting.go()[1]
 
 
@@ -192,7 +192,7 @@ def test_frames_that_came_and_went_take_their_settings_along(sitting: Sitting) -
     sitting.add_frame(0, "00000.png")
     rendered, said = sitting.go()
     assert rendered == ["00000"]
-    assert "1 frame(s) are new" in said
+    assert "New since the session was saved: 1 frame" in said
     assert sitting.rendered["00000"].erode_mask == 0
     (sitting.workspace.data_dst / "00004.png").unlink()
     assert sitting.go()[0] == []  # the key moved to the frame behind it
@@ -330,7 +330,7 @@ def test_a_session_of_the_older_tool_is_taken_over(sitting: Sitting, shared_data
     usual = ("overlay", "learned-prd*learned-dst", 0, "none")
     assert found == [usual, usual, ("seamless", "learned-prd*learned-dst", 0, "none"), last, last, last]
     assert {(s.erode_mask, s.blur_mask, s.color_transfer) for s in sitting.rendered.values()} == {(5, 20, "lct")}
-    assert "3 different settings of 5 frame(s), saved at iteration 20" in said
+    assert "3 different settings of 5 frames, saved at iteration 20" in said
     assert sitting.go()[0] == []
     sitting.change(lambda session: session.undo())
     assert sitting.go()[0] == ALL

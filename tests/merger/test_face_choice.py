@@ -63,7 +63,7 @@ def test_a_track_that_is_not_there_is_refused_with_those_that_are() -> None:
     with pytest.raises(BadOption) as caught:
         chosen("4")
     assert "There is no track 4" in str(caught.value)
-    assert "Track 1: 00001 to 00003, 3 frame(s)" in str(caught.value)
+    assert "Track 1: 00001 to 00003, 3 frames" in str(caught.value)
     with pytest.raises(BadOption, match="There is no track 9"):
         chosen("not:9")
 
@@ -85,6 +85,6 @@ def test_tracks_are_told_with_their_frames_and_sizes() -> None:
     many = [frame(1, *((n, 10.0 * n, 40.0) for n in range(1, 20))), frame(2, (19, 50, 40))]
     lines = track_lines(many)
     assert len(lines) == 13
-    assert lines[-2].startswith("Track 19: 00001 to 00002, 2 frame(s)")
+    assert lines[-2].startswith("Track 19: 00001 to 00002, 2 frames")
     assert lines[-1] == "And 7 shorter ones."
     assert track_lines([frame(1, (0, 30, 40))]) == []

@@ -39,7 +39,7 @@ def test_faces_of_one_frame_are_that_frame() -> None:
     now[3] = replace(now[3], faces=(("moved", 1),))
     changes = compare(MODEL, FRAMES, MODEL, now)
     assert (changes.changed_faces, changes.changed_frames) == ([3], [])
-    assert changes.sentences(now) == ["1 frame(s) have other faces than when the session was saved: 3.png."]
+    assert changes.sentences(now) == ["With other faces since the session was saved: 1 frame (3.png)."]
 
 
 def test_the_number_of_a_track_alone_is_no_change() -> None:
@@ -70,8 +70,8 @@ def test_frames_that_came_and_went_are_named() -> None:
     now = [FRAMES[0], SessionFrame("0a.png"), *FRAMES[2:]]
     said = compare(MODEL, FRAMES, MODEL, now).sentences(now)
     assert said == [
-        "1 frame(s) are new and take the settings before them: 0a.png.",
-        "1 frame(s) are gone; their keys moved on: 1.png.",
+        "New since the session was saved: 1 frame (0a.png), with the settings of the frame before.",
+        "Gone since the session was saved: 1 frame (1.png); the keys moved on.",
     ]
 
 
