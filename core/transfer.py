@@ -1,4 +1,4 @@
-"""Transfer functions: from the codes a video stores to linear light, named as ffmpeg names their tags.
+"""Transfer functions: from the codes a video stores to linear light and back, named as ffmpeg names their tags.
 
 A code is R'G'B' in [0, 1]; light is linear: of "arib-std-b67" and the camera curves the share of the light that gives
 code 1, of "smpte2084", which is absolute, 1 stands for 100 cd/m². Sources: Recommendations ITU-R BT.709-6, BT.2020-2,
@@ -88,4 +88,28 @@ def light_of_levels(transfer: str, depth: int) -> NDArray[np.float32]:
         KeyError: the curve is not one of TRANSFERS.
     """
     levels = _LEVELS[depth]
-    return _CURVES[transfer](np.arange(levels) / (levels - 1)).astype(np.float32)
+    return _light(transfer, levels).astype(np.float32)
+
+
+def levels_of_halves(transfer: str) -> NDArray[np.uint16]:
+    """(65536,) uint16: the 16-bit code of every half float, the way back of `light_of_levels`.
+
+    A linear picture becomes codes by indexing: `levels_of_halves("bt709")[halves.view(np.uint16)]`. Light beyond black
+    and white ends there; what is no number is black.
+
+    Raises:
+        KeyError: the curve is not one of TRANSFERS.
+    """
+    halves = np.arange(65536, dtype=np.uint16).view(np.float16).astype(np.float64)
+    light = np.maximum.accumulate(_light(transfer, 65536))  # where a standard rounds its constants, pieces may overlap
+    codes = np.interp(np.nan_to_num(halves, nan=0.0), light, np.arange(65536))
+    return np.rint(codes).astype(np.uint16)
+
+
+def have_same_curve(one: str, other: str) -> bool:
+    """Whether two tags of TRANSFERS mean the same curve, as those of BT.709 and BT.2020 do."""
+    return one == other or np.array_equal(light_of_levels(one, 8), light_of_levels(other, 8))
+
+
+def _light(transfer: str, levels: int) -> NDArray[np.float64]:
+    return _CURVES[transfer](np.arange(levels) / (levels - 1))

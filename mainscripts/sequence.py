@@ -10,14 +10,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from core.errors import BadOption, BrokenFile, FaceLoomError, MissingInput
+from core.exr import AS_IS, read_exr
 from core.files import list_images
 from core.images import read_bgra, read_gray, read_image
 from core.parallel import default_workers
 from core.paths import IMAGE_EXTENSIONS, Workspace
 from core.picture_headers import PictureKind, picture_kind
 from core.progress import Progress
+from core.transfer import TRANSFERS, have_same_curve, levels_of_halves
 from core.video.record import FramesRecord, read_record
 
 _NAMED = 5
@@ -43,13 +46,8 @@ def open_sequence(folder: Path, extension: str | None, progress: Progress) -> Pi
         BadOption: two pictures of one name, or of different kinds; they are named.
         BrokenFile: an empty or damaged picture.
     """
-    wanted = (f".{extension.lstrip('.')}",) if extension else IMAGE_EXTENSIONS
+    wanted = (f".{extension.lstrip('.')}",) if extension else (*IMAGE_EXTENSIONS, ".exr")
     pictures = list_images(folder, wanted)
-    if not pictures and folder.is_dir() and any(path.suffix.casefold() == ".exr" for path in folder.iterdir()):
-        raise MissingInput(
-            f"{folder} holds .exr files, which are for compositing programs.",
-            "For a video, merge again with --out png16, or open them in such a program.",
-        )
     if not pictures:
         raise MissingInput(
             f"{folder} holds no {extension + ' ' if extension else ''}images.",
@@ -148,11 +146,46 @@ def _name(stems: Sequence[str]) -> str:
     return ", ".join(stems[:_NAMED]) + more
 
 
-def read_pictures(sequence: PictureSequence, with_alpha: bool = False) -> Iterator[np.ndarray]:
+def codes_of_light(kind: PictureKind, transfer: str, progress: Progress) -> NDArray[np.uint16] | None:
+    """The code of every half float of .exr files, for `read_pictures`; None: other pictures hold codes.
+
+    Args:
+        transfer: tag of the transfer function that the video is to have.
+
+    Raises:
+        BadOption: the light was made with another one, or the curve is not known.
+    """
+    if kind.light is None:
+        return None
+    if kind.light == AS_IS:
+        return levels_of_halves("linear")
+    if transfer not in TRANSFERS:
+        raise BadOption(
+            f"No way leads from the light in .exr files to {transfer} codes. Received: {kind}.",
+            "Merge again with --out png16, or with --exr-transfer asis.",
+        )
+    if kind.light and not have_same_curve(kind.light, transfer):
+        raise BadOption(
+            f"The video the frames came from has {transfer} transfer. Received: {kind}.",
+            "Name the video these .exr files were made from with --reference-file, or merge again.",
+        )
+    if not kind.light:
+        progress.say(
+            f"The .exr files do not say what their numbers are: they are taken for linear light, 1 for "
+            f"{'100 cd/m2' if transfer == 'smpte2084' else 'white'}."
+        )
+    progress.say(f"The light in the .exr files becomes {transfer} codes of 16 bits again.")
+    return levels_of_halves(transfer)
+
+
+def read_pictures(
+    sequence: PictureSequence, with_alpha: bool = False, codes: NDArray[np.uint16] | None = None
+) -> Iterator[np.ndarray]:
     """Reads the pictures in order, a few ahead in threads (decoding releases Python's lock).
 
     Args:
         with_alpha: whether the alpha of pictures that have one comes along.
+        codes: of `codes_of_light`.
 
     Yields:
         (H, W, 3) BGR, (H, W, 4) BGRA or (H, W) gray, uint8 or uint16, as `sequence.kind` says.
@@ -165,7 +198,7 @@ def read_pictures(sequence: PictureSequence, with_alpha: bool = False) -> Iterat
     with ThreadPoolExecutor(workers) as pool:
         try:
             for path in sequence.pictures:
-                waiting.append((path, pool.submit(_read, path, sequence.kind, with_alpha)))
+                waiting.append((path, pool.submit(_read, path, sequence.kind, with_alpha, codes)))
                 if len(waiting) > 2 * workers:
                     yield waiting.popleft()[1].result()
             while waiting:
@@ -175,7 +208,9 @@ def read_pictures(sequence: PictureSequence, with_alpha: bool = False) -> Iterat
                 future.cancel()
 
 
-def _read(path: Path, kind: PictureKind, with_alpha: bool) -> np.ndarray:
+def _read(path: Path, kind: PictureKind, with_alpha: bool, codes: NDArray[np.uint16] | None) -> np.ndarray:
+    if codes is not None:
+        return _codes_of_exr(read_exr(path, with_alpha and kind.channels == 4), codes)
     image = read_gray(path) if kind.channels == 1 else read_image(path)
     shape = (kind.height, kind.width) if kind.channels == 1 else (kind.height, kind.width, 3)
     if image.shape != shape or 8 * image.itemsize != kind.depth:
@@ -183,6 +218,16 @@ def _read(path: Path, kind: PictureKind, with_alpha: bool) -> np.ndarray:
             path, f"this picture is {image.shape[1]}x{image.shape[0]}, its header says {kind}.", "Make it again."
         )
     return read_bgra(path) if with_alpha and kind.channels == 4 else image
+
+
+def _codes_of_exr(picture: NDArray[np.float16], codes: NDArray[np.uint16]) -> NDArray[np.uint16]:
+    """Half floats, (H, W, 3) or with alpha and multiplied by it (H, W, 4) -> 16-bit codes, the alpha straight."""
+    if picture.shape[2] == 3:
+        return codes[picture.view(np.uint16)]
+    alpha = np.clip(np.nan_to_num(picture[..., 3:].astype(np.float32)), 0.0, 1.0)
+    with np.errstate(over="ignore"):
+        colors = (picture[..., :3] / np.where(alpha > 0, alpha, 1)).astype(np.float16)
+    return np.dstack([codes[colors.view(np.uint16)], np.rint(alpha * 65535).astype(np.uint16)])
 
 
 def open_masks(folder: Path, sequence: PictureSequence, progress: Progress) -> PictureSequence:

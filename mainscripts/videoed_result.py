@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from core.errors import BadOption, FaceLoomError, MissingInput
 from core.images import to_uint8
@@ -32,6 +33,7 @@ from mainscripts.encoding import (
 from mainscripts.sequence import (
     PictureSequence,
     check_against_frames,
+    codes_of_light,
     find_frames_record,
     open_masks,
     open_sequence,
@@ -101,7 +103,10 @@ def video_from_sequence(workspace: Workspace, options: VideoFromSequenceOptions,
     if not options.allow_gaps:
         check_against_frames(sequence, options.input_dir)
     kind = sequence.kind
-    pictures, channels = _pictures(options, sequence, choice, progress)
+    reference, probe = _open_reference(options, progress)
+    plan, rate = _plan(options, probe.video if probe else None, kind, choice)
+    codes = codes_of_light(kind, str(plan.colors.transfer), progress)
+    pictures, channels = _pictures(options, sequence, choice, codes, progress)
     depth = kind.depth
     if options.lossless and depth == 16 and extension == ".mp4":
         if channels != 1:
@@ -110,8 +115,6 @@ def video_from_sequence(workspace: Workspace, options: VideoFromSequenceOptions,
             )
         progress.say("A lossless .mp4 holds 8 bits: the 16 bits of the masks become 8. .mov, .avi and .mkv hold all.")
         pictures, depth = map(to_uint8, pictures), 8
-    reference, probe = _open_reference(options, progress)
-    plan, rate = _plan(options, probe.video if probe else None, kind, choice)
     sound = _plan_sound(options, reference, probe, extension, progress)
     _warn_of_strangers(options, reference, progress)
     frames = RawFrames(kind.width, kind.height, channels, depth, rate)
@@ -153,16 +156,20 @@ def _open_reference(options: VideoFromSequenceOptions, progress: Progress) -> tu
 
 
 def _pictures(
-    options: VideoFromSequenceOptions, sequence: PictureSequence, choice: EncoderChoice, progress: Progress
+    options: VideoFromSequenceOptions,
+    sequence: PictureSequence,
+    choice: EncoderChoice,
+    codes: NDArray[np.uint16] | None,
+    progress: Progress,
 ) -> tuple[Iterator[np.ndarray], int]:
     """The pictures as they are encoded, and how many channels they have."""
     kind = sequence.kind
     if kind.channels == 4 and not choice.keeps_alpha:
         progress.say("The images have an alpha channel, which this video cannot hold: it shows the colors alone.")
     if kind.channels == 4:
-        return read_pictures(sequence, choice.keeps_alpha), 4 if choice.keeps_alpha else 3
+        return read_pictures(sequence, choice.keeps_alpha, codes), 4 if choice.keeps_alpha else 3
     if options.alpha_dir is None:
-        return read_pictures(sequence), kind.channels
+        return read_pictures(sequence, codes=codes), kind.channels
     if not choice.keeps_alpha or kind.channels == 1:
         raise BadOption(
             f"An alpha channel needs color images, and prores4444 or a lossless .mov, .avi or .mkv. Received: "
@@ -170,7 +177,7 @@ def _pictures(
             "Leave --alpha-dir out, or add --encoder prores4444.",
         )
     masks = open_masks(options.alpha_dir, sequence, progress)
-    return with_masks(read_pictures(sequence), read_pictures(masks)), 4
+    return with_masks(read_pictures(sequence, codes=codes), read_pictures(masks)), 4
 
 
 def _plan(

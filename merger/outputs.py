@@ -24,7 +24,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from core.exr import encode_exr
+from core.exr import AS_IS, encode_exr
 from core.images import encode_png, encode_pnm, encode_tiff, to_uint8, to_uint16
 from core.transfer import REFERENCE_NITS, light_of_levels
 from merger.compositing import MergedFrame
@@ -153,7 +153,8 @@ class ExrWriter:
         channels = {f"{layer}{name}": values[p[..., n]] for layer, p in layers.items() for n, name in enumerate("BGR")}
         channels["mask.A"] = _half_floats(None)[merged.mask]
         channels["face.id"] = _numbers(merged).astype(np.uint32)
-        return encode_exr(channels, self.primaries, self._comment()), encode_png(merged.mask)
+        data = encode_exr(channels, self.primaries, self._comment(), self.transfer or AS_IS)
+        return data, encode_png(merged.mask)
 
     def _comment(self) -> str:
         if self.transfer is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from core.transfer import TRANSFERS, light_of_levels
+from core.transfer import TRANSFERS, have_same_curve, levels_of_halves, light_of_levels
 
 
 @pytest.mark.parametrize("transfer", TRANSFERS)
@@ -45,3 +45,34 @@ def test_known_points(transfer: str, code: float, light: float) -> None:
 def test_an_unknown_curve_is_not_guessed() -> None:
     with pytest.raises(KeyError):
         light_of_levels("bt1886-ish", 8)
+
+
+@pytest.mark.parametrize("transfer", TRANSFERS)
+def test_light_in_half_floats_becomes_the_codes_it_was_made_of(transfer: str) -> None:
+    """As exactly as half floats tell codes apart: the code that comes back has the very same half float; and 10-bit
+    video comes back as it was, but for light so weak that half floats have no 11 bits for it."""
+    light = light_of_levels(transfer, 16)
+    halves = light.astype(np.float16)
+    codes = levels_of_halves(transfer)[halves.view(np.uint16)]
+    steps = np.abs(halves[codes].view(np.int16).astype(int) - halves.view(np.int16))
+    # 240M's pieces overlap, for its constants are rounded: there two codes have one light.
+    assert (steps <= (0 if transfer != "smpte240m" else 1)).mean() > 0.999
+    assert steps.max() <= (1 if transfer != "smpte240m" else 8)
+    of_ten_bits = np.round(np.arange(1024) / 1023 * 65535).astype(int)
+    back = np.round(codes[of_ten_bits] / 65535 * 1023)
+    seen = light[of_ten_bits] >= 2.0**-14
+    assert seen.sum() > (1024 - 50)
+    assert np.array_equal(back[seen], np.arange(1024)[seen])
+
+
+def test_light_beyond_the_codes_ends_there() -> None:
+    beyond = np.array([-1, -0.0, 7, np.inf, -np.inf, np.nan], np.float16)
+    assert levels_of_halves("bt709")[beyond.view(np.uint16)].tolist() == [0, 0, 65535, 65535, 0, 0]
+    bright = np.array([10, 100, 101], np.float16)
+    assert levels_of_halves("smpte2084")[bright.view(np.uint16)] == pytest.approx([49271, 65535, 65535], abs=20)
+
+
+def test_tags_of_one_curve() -> None:
+    assert have_same_curve("bt709", "bt2020-10")
+    assert have_same_curve("bt470m", "gamma22")
+    assert not have_same_curve("bt709", "iec61966-2-1")

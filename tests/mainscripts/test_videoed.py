@@ -20,11 +20,13 @@ from core.errors import (
     PartialFailure,
     ToolFailed,
 )
+from core.exr import encode_exr
 from core.files import list_images
 from core.images import read_bgra, read_gray, read_image, write_image
 from core.paths import Workspace
 from core.progress import SilentProgress
 from core.renames import undo_newest
+from core.transfer import light_of_levels
 from core.video import assembly
 from core.video.probe import probe_video
 from core.video.record import read_record
@@ -38,6 +40,8 @@ from mainscripts.videoed import (
     extract_video,
 )
 from mainscripts.videoed_result import VideoFromSequenceOptions, video_from_sequence
+from merger.compositing import MergedFrame
+from merger.outputs import frame_writer
 from tests.core.video.clips import ffmpeg, make_clip, packet_hash, raw_frames
 
 TAGGED_709 = "setparams=colorspace=bt709:color_primaries=bt709:color_trc=bt709:range=tv"
@@ -393,11 +397,105 @@ def test_masks_that_do_not_fit_are_refused(workspace: Workspace) -> None:
         result(workspace, ".mov", **words)
 
 
-def test_a_folder_of_exr_files_is_said_to_be_for_other_programs(workspace: Workspace) -> None:
-    workspace.data_dst_merged.mkdir(parents=True)
-    (workspace.data_dst_merged / "00001.exr").write_bytes(b"v/1\x01")
-    with pytest.raises(MissingInput, match=r"\.exr files, which are for compositing programs.*--out png16"):
+def merge_in_form(workspace: Workspace, form: str, transfer: str | None = None) -> None:
+    """Writes the frames as `merge --out FORM` would: the frame itself as what is merged, a square as the mask."""
+    writer = frame_writer(form, transfer, "bt709")
+    for frame in list_images(workspace.data_dst):
+        picture = writer.prepare(read_image(frame))
+        mask = np.zeros(picture.shape[:2], picture.dtype)
+        mask[10:30, 20:40] = np.iinfo(mask.dtype).max
+        files = writer.encode(MergedFrame(picture, mask), picture)
+        folders = (workspace.data_dst_merged, workspace.data_dst_merged_mask)
+        for folder, data, suffix in zip(folders, files, writer.suffixes, strict=True):
+            folder.mkdir(exist_ok=True)
+            (folder / f"{frame.stem}{suffix}").write_bytes(data)
+
+
+def deep_frames(path: Path, pixel_format: str = "bgr48le", channels: int = 3) -> np.ndarray:
+    """(frames, 48, 64, channels) 16-bit codes."""
+    data = ffmpeg("-i", path, "-map", "0:v:0", "-f", "rawvideo", "-pix_fmt", pixel_format, "pipe:1")
+    return np.frombuffer(data, "<u2").reshape(-1, 48, 64, channels)
+
+
+@pytest.mark.parametrize("transfer", ["bt709", "smpte2084", "arib-std-b67", None])
+def test_exr_frames_become_the_video_they_were_made_from(workspace: Workspace, transfer: str | None) -> None:
+    """Light becomes the video's codes again, as exactly as half floats tell them apart: that is, made of the codes that
+    come back, the half floats would be the same."""
+    tags = "gblur=sigma=8,hue=s=0.3," + TAGGED_709.replace("trc=bt709", f"trc={transfer or 'bt709'}")
+    (workspace.root / "data_dst.mp4").unlink()
+    words = ("-c:v", "libx264", "-qp", "0", "-pix_fmt", "yuv420p10le")
+    make_clip(workspace.root / "data_dst.mp4", rate="24000/1001", frames=3, filters=tags, sound=True, words=words)
+    extract(workspace)
+    merge_in_form(workspace, "exr", transfer)
+    told = Told()
+    made_at = result(workspace, ".mkv", told, lossless=True)
+    light = light_of_levels(transfer or "linear", 16).astype(np.float16)
+    for back, frame in zip(deep_frames(made_at), list_images(workspace.data_dst), strict=True):
+        before = read_image(frame)
+        assert np.array_equal(light[back], light[before])
+        assert np.abs(back.astype(int) - before)[before > 6553].max() <= 32  # half a code of ten bits
+    assert ("becomes" in told.text) == (transfer is not None)
+    made = probe_video(result(workspace, ".mp4", told, crf=1)).video
+    assert (made.colors.matrix, made.colors.primaries) == ("bt709", "bt709")
+    assert (made.colors.transfer, made.colors.range) == (transfer or "bt709", "tv")
+    assert (made.frames, made.rate, made.bit_depth, made.has_audio) == (3, Fraction(24000, 1001), 10, True)
+    off = luma(workspace.result(".mp4")) - luma(workspace.root / "data_dst.mp4")
+    assert np.abs(off).mean() < 1.5  # of 1023
+    assert abs(off.mean()) < 0.2
+
+
+def test_exr_frames_that_cannot_be_right_are_refused_in_words(workspace: Workspace) -> None:
+    extract(workspace)
+    merge_in_form(workspace, "exr", "smpte2084")
+    with pytest.raises(BadOption, match=r"bt709 transfer.*made from smpte2084\. Name the video .* --reference-file"):
         result(workspace, ".mp4")
+    merge_in_form(workspace, "exr", "bt709")
+    with pytest.raises(BadOption, match=r"lossless \.mp4 holds 8 bits.*Use \.mov, \.avi or \.mkv"):
+        result(workspace, ".mp4", lossless=True)
+    asis = (workspace.data_dst_merged / "00002.exr").read_bytes().replace(b"bt709", b"bt601")
+    (workspace.data_dst_merged / "00002.exr").write_bytes(asis)
+    with pytest.raises(BadOption, match=r"00001\.exr .*made from bt709\) and 00002\.exr .*made from bt601"):
+        result(workspace, ".mp4")
+    (workspace.data_dst_merged / "00001.exr").write_bytes(b"v/1\x01")
+    with pytest.raises(BrokenFile, match=r"00001\.exr"):
+        result(workspace, ".mp4")
+
+
+def test_exr_frames_of_other_programs_keep_their_alpha(workspace: Workspace) -> None:
+    """By custom their colors are multiplied by it; a video's are straight."""
+    extract(workspace)
+    workspace.data_dst_merged.mkdir()
+    light = np.full((48, 64), 0.18, np.float16)
+    alpha = np.repeat(np.array([0.0, 0.25, 0.5, 1.0], np.float16), 16)[None] * np.ones((48, 1), np.float16)
+    for frame in list_images(workspace.data_dst):
+        channels = {"R": light * alpha, "G": light * alpha, "B": light * alpha, "A": alpha}
+        (workspace.data_dst_merged / f"{frame.stem}.exr").write_bytes(encode_exr(channels))
+    told = Told()
+    back = deep_frames(result(workspace, ".mov", told, lossless=True), "bgra64le", 4)[0]
+    assert "do not say what their numbers are: they are taken for linear light, 1 for white" in told.text
+    assert np.unique(back[:, 16:, :3]) == pytest.approx(round(0.409 * 65535), abs=20)  # 1.099 * 0.18 ^ 0.45 - 0.099
+    assert np.unique(back[..., 3]).tolist() == [0, 16384, 32768, 65535]
+    result(workspace, ".mp4", told)
+    assert "alpha channel, which this video cannot hold" in told.text
+
+
+@pytest.mark.parametrize("form", ["png8", "png16", "tiff16", "exr"])
+def test_every_form_of_merged_frames_goes_through_every_script(workspace: Workspace, form: str) -> None:
+    """Frames, masks and ProRes with the masks for alpha: depth, alpha and size are right, or it is said why not."""
+    extract(workspace)
+    merge_in_form(workspace, form, "bt709")
+    deep = form != "png8"
+    made = probe_video(result(workspace, ".mp4")).video
+    assert (made.frames, made.bit_depth, made.pixel_format) == (12, *((10, "yuv420p10le") if deep else (8, "yuv420p")))
+    words: dict[str, Any] = {"encoder": "prores4444", "alpha_dir": workspace.data_dst_merged_mask}
+    made_at = result(workspace, ".mov", **words)
+    assert probe_video(made_at).video.pixel_format == "yuva444p12le"
+    assert np.unique(raw_frames(made_at, 64, 48, "bgra", 4)[..., 3]).tolist() == [0, 255]
+    masks: dict[str, Any] = {"input_dir": workspace.data_dst_merged_mask, "lossless": True, "include_audio": False}
+    for extension in (".mp4", ".mov", ".avi"):
+        made_at = result(workspace, extension, output_file=workspace.result_mask(extension), **masks)
+        gray = raw_frames(made_at, 64, 48, "gray", 1)
+        assert (np.unique(gray).tolist(), gray[0, 15, 25, 0], len(gray)) == ([0, 255], 255, 12)
 
 
 def test_missing_frames_are_named_before_anything_runs(workspace: Workspace) -> None:

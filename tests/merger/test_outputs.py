@@ -105,6 +105,7 @@ def test_exr_has_its_layers_in_half_floats() -> None:
     assert (layers["face.id"] == 2).all()
     assert np.allclose(header["chromaticities"], (0.708, 0.292, 0.17, 0.797, 0.131, 0.046, 0.3127, 0.329))  # type: ignore[arg-type]
     assert decode_gray(mask, NAMELESS).dtype == np.uint16
+    assert header["faceloomTransfer"] == "asis"
     assert set(channels(frame_writer("exr", None).encode(merged, source)[0])[0]) & {"src.R"} == set()
 
 
@@ -125,6 +126,7 @@ def test_exr_is_linear_light_but_for_the_mask(transfer: str, code: float, light:
         assert layers[name] == pytest.approx(light, rel=2e-3)  # half floats have 11 bits
     assert layers["mask.A"] == pytest.approx(code, rel=1e-3)
     assert transfer in str(header["comments"])
+    assert header["faceloomTransfer"] == transfer
     assert ("cd/m2" in str(header["comments"])) == (transfer == "smpte2084")
 
 
