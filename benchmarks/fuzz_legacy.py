@@ -20,7 +20,9 @@ import atheris  # type: ignore
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-with atheris.instrument_imports(include=["core.legacy_pickle", "core.legacy_values", "core.png", "facelib"]):
+with atheris.instrument_imports(
+    include=["core.legacy_pickle", "core.legacy_points", "core.legacy_values", "core.png", "facelib"]
+):
     from core.errors import BrokenFile, FaceLoomError, NotAFace
     from core.legacy_pickle import Limits, decode
     from core.legacy_values import Refused

@@ -16,14 +16,12 @@ Time and memory are bounded by the length of the stream. Source: spec faces-and-
 
 from __future__ import annotations
 
-import re
 import struct
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
+from core.legacy_points import find_points
 from core.legacy_values import (
     Classes,
     EmptyArray,
@@ -32,6 +30,7 @@ from core.legacy_values import (
     Record,
     RecordClass,
     Refused,
+    check_whole,
     described,
     filled,
     make,
@@ -98,17 +97,7 @@ class _PointsWereShared(Exception):
     """One point of a list was used again elsewhere, so the list has to be read step by step."""
 
 
-# A list of pairs of floats as it is always written: recognized whole, it is read a hundred times faster. Each list may
-# be followed by an instruction that keeps it in the memo: none, MEMOIZE (protocol 4), or BINPUT with a place.
-_POINTS_BARE = re.compile(rb"\]\(((?:\]\(G.{8}G.{8}e)++)e", re.DOTALL)
-_POINTS_KEPT = re.compile(rb"\]\x94\(((?:\]\x94\(G.{8}G.{8}e)++)e", re.DOTALL)
-_PUT = rb"(?:q.|r.{4})"
-_POINTS_PUT = re.compile(rb"\](" + _PUT + rb")\(((?:\]" + _PUT + rb"\(G.{8}G.{8}e)++)e", re.DOTALL)
-_POINT_PUT = re.compile(rb"\]" + _PUT + rb"\(G(.{8})G(.{8})e", re.DOTALL)
-
 _KEYS = frozenset((str, int))
-_NUMBERS = frozenset((int, float, bool, type(None)))
-_CONTAINERS = frozenset((dict, list, tuple, Record))
 
 
 class _Machine:
@@ -124,7 +113,6 @@ class _Machine:
         self.stack: list[Any] = []
         self.outer: list[list[Any]] = []
         self.memo: dict[int, Any] = {}
-        self.unfolding_left = 4 * len(stream) + 1000
 
     def run(self) -> Any:
         """The value. Refused as in `decode`."""
@@ -149,33 +137,8 @@ class _Machine:
         if self.position != len(self.stream):
             raise Refused("bytes follow its end.")
         value = self.stack.pop()
-        if type(value) not in _NUMBERS:
-            self._examine(value, 0)
+        check_whole(value, self.limits.depth, 4 * len(self.stream) + 1000)
         return value
-
-    def _examine(self, value: Any, depth: int) -> None:
-        """Refuses marks that were used as values, cycles, and values that unfold to more than the stream can tell."""
-        kind = type(value)
-        if kind is np.ndarray:
-            self.unfolding_left -= value.nbytes
-        elif kind is str:
-            self.unfolding_left -= len(value)
-        elif kind not in _CONTAINERS:
-            raise Refused(f"something stands where a value belongs ({described(value)}).")
-        elif depth == self.limits.depth:
-            raise Refused(f"its values are nested more than {depth} deep, or hold themselves.")
-        else:
-            inside = value
-            if kind is dict or kind is Record:
-                inside = value.values()
-                self.unfolding_left -= sum(len(key) for key in value if type(key) is str)
-            self.unfolding_left -= 1 + len(value)
-            if self.unfolding_left >= 0:
-                for inner in inside:
-                    if type(inner) not in _NUMBERS:
-                        self._examine(inner, depth + 1)
-        if self.unfolding_left < 0:
-            raise Refused("values shared many times would unfold to more than the record can tell.")
 
     # Reading the stream.
 
@@ -213,28 +176,14 @@ class _Machine:
 
     def _read_points(self) -> bool:
         """Reads a list of pairs of floats in one go; False where there is none here."""
-        following = self.stream[self.position : self.position + 1]
-        if following in (b"(", b"\x94"):
-            kept = following == b"\x94"
-            found = (_POINTS_KEPT if kept else _POINTS_BARE).match(self.stream, self.position - 1)
-            if not found:
-                return False
-            stride, first = (22, 4) if kept else (21, 3)
-            shape = ((found.end(1) - found.start(1)) // stride, 2)
-            points: np.ndarray = np.ndarray(shape, ">f8", self.stream, found.start(1) + first, (stride, 9))
-            if kept:
-                self._keep(len(self.memo) + self.skipped, points)
-                self.skipped += len(points)
-        else:
-            found = _POINTS_PUT.match(self.stream, self.position - 1)
-            if not found:
-                return False
-            numbers = b"".join(number for pair in _POINT_PUT.findall(found[2]) for number in pair)
-            points = np.frombuffer(numbers, ">f8").reshape(-1, 2)
-            self._keep(int.from_bytes(found[1][1:], "little"), points)
-            self.skipped += len(points)
-        self.stack.append(points)
-        self.position = found.end()
+        found = find_points(self.stream, self.position - 1, self._next_place())
+        if found is None:
+            return False
+        if found.place is not None:
+            self._keep(found.place, found.points)
+            self.skipped += len(found.points)
+        self.stack.append(found.points)
+        self.position = found.end
         return True
 
     def push_long(self) -> None:
@@ -299,8 +248,11 @@ class _Machine:
             value.place = place
         self.memo[place] = value
 
+    def _next_place(self) -> int:
+        return len(self.memo) + self.skipped
+
     def memoize(self) -> None:
-        self._keep(len(self.memo) + self.skipped, self.stack[-1])
+        self._keep(self._next_place(), self.stack[-1])
 
     def fetch_near(self) -> None:
         """BINGET, the most frequent instruction of all."""

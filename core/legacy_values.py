@@ -6,7 +6,7 @@ slow or dangerous there is never touched. Source: spec faces-and-formats 7.7.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from enum import Enum
 from math import prod
@@ -259,3 +259,44 @@ _MAKERS: dict[Name, Callable[[tuple, int], Any]] = {
     Name.ATTRIBUTE: _nested_class,
     Name.PATH: _path,
 }
+
+
+_NUMBERS = frozenset((int, float, bool, type(None)))
+_CONTAINERS = frozenset((dict, list, tuple, Record))
+
+
+def check_whole(value: Any, most_depth: int, most_unfolded: int) -> None:
+    """Looks through a finished value.
+
+    Raises:
+        Refused: marks were used as values, values hold themselves or are nested deeper than `most_depth`, or they would
+            unfold to more than `most_unfolded` (a value shared many times counts each time).
+    """
+    if type(value) not in _NUMBERS:
+        _left_after(value, 0, most_depth, most_unfolded)
+
+
+def _left_after(value: Any, depth: int, most_depth: int, left: int) -> int:
+    """How much may still unfold after this value, which is no number."""
+    kind = type(value)
+    inside: Iterable[Any] = ()
+    if kind is np.ndarray:
+        left -= value.nbytes
+    elif kind is str:
+        left -= len(value)
+    elif kind not in _CONTAINERS:
+        raise Refused(f"something stands where a value belongs ({described(value)}).")
+    elif depth == most_depth:
+        raise Refused(f"its values are nested more than {depth} deep, or hold themselves.")
+    else:
+        left -= 1 + len(value)
+        inside = value
+        if kind is dict or kind is Record:
+            inside = value.values()
+            left -= sum(len(key) for key in value if type(key) is str)
+    if left < 0:
+        raise Refused("values shared many times would unfold to more than the record can tell.")
+    for inner in inside:
+        if type(inner) not in _NUMBERS:
+            left = _left_after(inner, depth + 1, most_depth, left)
+    return left
