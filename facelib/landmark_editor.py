@@ -27,8 +27,9 @@ from numpy.typing import NDArray
 from core.errors import NotAFace
 from core.geometry import invert_affine, transform_points
 from facelib.alignment import frame_to_face
+from facelib.face_rectangle import FaceRectangle
 from facelib.face_type import FaceType
-from facelib.landmark_view import ZOOMED_UP_TO, FrameView, draw_view
+from facelib.landmark_view import FrameView, draw_view
 from facelib.marks import FaceMeasurer, Mark, mean_face
 
 KEYS: Mapping[str, str] = {
@@ -55,8 +56,6 @@ HELP = (
     "[a] accurate or quick landmarks; [h] hide this",
 )
 
-_FIRST_HALF_SIZE = 100.0
-_SMALLEST_HALF_SIZE = 5.0
 _TURN_STEP = math.radians(15)
 _MOST_UNDO = 200
 
@@ -65,9 +64,7 @@ _MOST_UNDO = 200
 class EditedFace:
     """An accepted face: the rectangle it was found with, and its landmarks, float64 (68, 2), frame pixels."""
 
-    center: tuple[float, float]
-    half_size: float
-    turn: float
+    rectangle: FaceRectangle
     landmarks: NDArray
 
 
@@ -76,16 +73,13 @@ class _State:
     """Everything that undo brings back.
 
     Attributes:
-        center, half_size, turn: of the rectangle; frame pixels and radians.
         anchor: where the nose is while a face is being drawn; None while rectangles are.
         own: landmarks that were not measured in the rectangle: drawn, dragged, or of a face shown again.
         faces: frame number -> accepted faces; an empty tuple: none, said by hand.
     """
 
+    rectangle: FaceRectangle
     frame: int = 0
-    center: tuple[float, float] = (0.0, 0.0)
-    half_size: float = _FIRST_HALF_SIZE
-    turn: float = 0.0
     locked: bool = False
     accurate: bool = True
     help_shown: bool = True
@@ -130,7 +124,7 @@ class LandmarkEditor:
         self._measured: tuple[object, NDArray | None] | None = None
         self._dragged: int | None = None
         height, width = self._frame_at(0).shape[:2]
-        self._state = _State(center=((width - 1) / 2, (height - 1) / 2))
+        self._state = _State(FaceRectangle(((width - 1) / 2, (height - 1) / 2)))
 
     # --------------------------------------------------------------------------------------------------- what is there
 
@@ -172,10 +166,7 @@ class LandmarkEditor:
     @property
     def rectangle(self) -> NDArray:
         """Corners of the rectangle, float64 (4, 2), frame pixels, clockwise from its top left."""
-        state = self._state
-        along = state.half_size * np.array([math.cos(state.turn), math.sin(state.turn)])
-        down = np.array([-along[1], along[0]])
-        return np.array(state.center) + np.stack([-along - down, along - down, along + down, down - along])
+        return self._state.rectangle.corners
 
     @property
     def landmarks(self) -> NDArray | None:
@@ -183,14 +174,11 @@ class LandmarkEditor:
         state = self._state
         if state.own is not None or state.anchor is not None:
             return state.own
-        place = (state.frame, state.center, state.half_size, state.turn, state.accurate)
+        place = (state.frame, state.rectangle, state.accurate)
         if self._measured is None or self._measured[0] != place:
-            box = np.array([*state.center, *state.center]) + state.half_size * np.array([-1, -1, 1, 1])
-            frame = self._frame_at(state.frame)
-            self._measured = (
-                place,
-                self._measurer.measure_box(frame, box, state.turn, accurate=state.accurate),
-            )
+            frame, rectangle = self._frame_at(state.frame), state.rectangle
+            seen = self._measurer.measure_box(frame, rectangle.box, rectangle.turn, accurate=state.accurate)
+            self._measured = (place, seen)
         return self._measured[1]
 
     def faces(self, frame_number: int) -> tuple[EditedFace, ...]:
@@ -214,21 +202,15 @@ class LandmarkEditor:
             across = np.array(place) - state.anchor
             length = math.hypot(*across)
             if length >= 1:
-                own = mean_face(np.array(state.anchor), across)
-                turn = math.atan2(across[1], across[0])
-                self._state = replace(state, half_size=length, turn=turn, own=own)
+                rectangle = FaceRectangle(state.rectangle.center, length, math.atan2(across[1], across[0]))
+                self._state = replace(state, rectangle=rectangle, own=mean_face(np.array(state.anchor), across))
         elif not state.locked:
-            self._state = replace(state, center=place, own=None)
+            self._state = replace(state, rectangle=replace(state.rectangle, center=place), own=None)
 
     def turn_wheel(self, steps: int) -> None:
         """Above 0 the rectangle grows, below 0 it shrinks."""
-        if self._state.locked or self._state.anchor is not None:
-            return
-        size = self._state.half_size
-        for _ in range(abs(steps)):
-            step = 1.0 if size <= ZOOMED_UP_TO else min(max(size / 10, 1.0), 10.0)
-            size = max(_SMALLEST_HALF_SIZE, size + math.copysign(step, steps))
-        self._state = replace(self._state, half_size=size, own=None)
+        if not self._state.locked and self._state.anchor is None:
+            self._state = replace(self._state, rectangle=self._state.rectangle.grown(steps), own=None)
 
     def click(self, x: float, y: float) -> None:
         """Left button: locks or unlocks; a drawn face is kept and locked."""
@@ -245,9 +227,10 @@ class LandmarkEditor:
     def click_right(self) -> None:
         """Right button: starts drawing a face from its nose, where the rectangle's middle is; a second time, stops."""
         if self._state.anchor is None:
-            self._change(anchor=self._state.center, locked=False, own=None)
+            self._change(anchor=self._state.rectangle.center, locked=False, own=None)
         else:
-            self._change(anchor=None, locked=False, own=None, turn=0.0)
+            rectangle = replace(self._state.rectangle, turn=0.0)
+            self._change(anchor=None, locked=False, own=None, rectangle=rectangle)
 
     def find_landmark(self, x: float, y: float, reach: float = 6.0) -> int | None:
         """The number of the landmark under the pointer (view pixels), to be dragged; None where there is none."""
@@ -306,11 +289,8 @@ class LandmarkEditor:
 
     def finish(self) -> None:
         """`q`: keeps a locked face and leaves all further frames as they are."""
-        if self._state.locked and not self._keep():
-            return
-        if not self._state.locked:
-            self._remember()
-        self._state = replace(_unlocked(self._state), finished=True)
+        if self._settle():
+            self._state = replace(_unlocked(self._state), finished=True)
 
     def toggle_accurate(self) -> None:
         """`a`: accurate landmarks or quick ones."""
@@ -341,16 +321,15 @@ class LandmarkEditor:
     def view(self) -> FrameView:
         """How the frame is shown now."""
         height, width = self._frame_at(self._state.frame).shape[:2]
-        return FrameView(width, height, self._window_size, self._state.center, self._state.half_size)
+        rectangle = self._state.rectangle
+        return FrameView(width, height, self._window_size, rectangle.center, rectangle.half_size)
 
     def draw(self) -> NDArray:
         """The view, (H, W, 3) BGR uint8: the frame, the rectangle, landmarks, the crop, and faces accepted before."""
-        number = self._state.frame
-        known = [face.landmarks for face in self.faces(number)]
-        frame = self._frame_at(number)
-        return draw_view(
-            frame, self.view, self.rectangle, self.landmarks, known, self._face_type, locked=self._state.locked
-        )
+        frame = self._frame_at(self._state.frame)
+        known = [face.landmarks for face in self.faces(self._state.frame)]
+        locked = self._state.locked
+        return draw_view(frame, self.view, self.rectangle, self.landmarks, known, self._face_type, locked=locked)
 
     # --------------------------------------------------------------------------------------------------------- innards
 
@@ -370,7 +349,7 @@ class LandmarkEditor:
 
     def _turn(self, angle: float) -> None:
         if not self._state.locked and self._state.anchor is None:
-            self._change(turn=math.remainder(self._state.turn + angle, 2 * math.pi), own=None)
+            self._change(rectangle=self._state.rectangle.turned(angle), own=None)
 
     def _keep(self) -> bool:
         """Stores the face that is shown; False, and says so, where none is seen."""
@@ -382,32 +361,28 @@ class LandmarkEditor:
         except NotAFace:
             self.message = "No face is seen in the rectangle: move it, or right-click and draw the face."
             return False
-        face = EditedFace(state.center, state.half_size, state.turn, landmarks)
+        face = EditedFace(state.rectangle, landmarks)
         self._change(faces={**state.faces, state.frame: (*self.faces(state.frame), face)})
+        return True
+
+    def _settle(self) -> bool:
+        """Before the frame is left: keeps a locked face, and no other. False where a locked one cannot be kept."""
+        if self._state.locked:
+            return self._keep()
+        self._remember()
         return True
 
     def _leave_for(self, number: int) -> None:
         """To a neighbor frame; its last face, if it has one, is taken out and shown, locked."""
-        if self._state.locked:
-            if not self._keep():
-                return
-        else:
-            self._remember()
+        if not self._settle():
+            return
         self._arrive(number)
         faces = self.faces(number)
         if not self._state.finished and faces:
             last, rest = faces[-1], {**self._state.faces, number: faces[:-1]}
             if not rest[number]:
                 del rest[number]
-            self._state = replace(
-                self._state,
-                center=last.center,
-                half_size=last.half_size,
-                turn=last.turn,
-                own=last.landmarks,
-                locked=True,
-                faces=rest,
-            )
+            self._state = replace(self._state, rectangle=last.rectangle, own=last.landmarks, locked=True, faces=rest)
 
     def _step_over_done(self) -> None:
         number = self._state.frame + 1

@@ -15,10 +15,8 @@ from core.errors import NotAFace
 from core.geometry import compose_affine, invert_affine, transform_points, warp
 from facelib.alignment import frame_to_face
 from facelib.extraction import draw_crop, draw_landmarks, draw_outline
+from facelib.face_rectangle import SMALL
 from facelib.face_type import FaceType
-
-ZOOMED_UP_TO = 40.0
-"""Half sizes of the rectangle, in frame pixels, up to which the view is magnified."""
 
 _GREEN, _CYAN, _BLUE = (0, 255, 0), (255, 255, 0), (255, 0, 0)
 
@@ -54,7 +52,7 @@ class FrameView:
         """float64 (2, 3): frame pixels to view pixels. A small rectangle fills half of the view, in its middle."""
         scale = self.scale
         whole = np.array([[scale, 0, (scale - 1) / 2], [0, scale, (scale - 1) / 2]])
-        if self.half_size > ZOOMED_UP_TO:
+        if self.half_size > SMALL:
             return whole
         zoom = min(self.size) / 2 / (2 * self.half_size * scale)
         middle = transform_points(np.array([self.center]), whole)[0]

@@ -261,7 +261,7 @@ def test_several_faces_in_one_frame(editor: LandmarkEditor) -> None:
     editor.move_pointer(220, 90)
     editor.press("enter")
     assert counts(editor) == [2, 0, 0, 0, 0]
-    places = [tuple(face.center) for face in editor.faces(0)]
+    places = [tuple(face.rectangle.center) for face in editor.faces(0)]
     assert places == [(100, 90), (220, 90)]
 
 
