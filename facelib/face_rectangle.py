@@ -47,6 +47,6 @@ class FaceRectangle:
             size = max(_SMALLEST, size + math.copysign(step, steps))
         return replace(self, half_size=size)
 
-    def turned(self, angle: float) -> FaceRectangle:
-        """By an angle in radians, clockwise above 0."""
-        return replace(self, turn=math.remainder(self.turn + angle, 2 * math.pi))
+    def turned(self, steps: int) -> FaceRectangle:
+        """By steps of 15 degrees, clockwise above 0."""
+        return replace(self, turn=math.remainder(self.turn + math.radians(15 * steps), 2 * math.pi))

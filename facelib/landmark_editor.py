@@ -56,7 +56,6 @@ HELP = (
     "[a] accurate or quick landmarks; [h] hide this",
 )
 
-_TURN_STEP = math.radians(15)
 _MOST_UNDO = 200
 
 
@@ -87,6 +86,9 @@ class _State:
     own: NDArray | None = None
     faces: Mapping[int, tuple[EditedFace, ...]] = field(default_factory=dict)
     finished: bool = False
+
+    def unlocked(self) -> _State:
+        return replace(self, locked=False, anchor=None, own=None)
 
 
 class LandmarkEditor:
@@ -229,8 +231,7 @@ class LandmarkEditor:
         if self._state.anchor is None:
             self._change(anchor=self._state.rectangle.center, locked=False, own=None)
         else:
-            rectangle = replace(self._state.rectangle, turn=0.0)
-            self._change(anchor=None, locked=False, own=None, rectangle=rectangle)
+            self._change(anchor=None, locked=False, own=None, rectangle=replace(self._state.rectangle, turn=0.0))
 
     def find_landmark(self, x: float, y: float, reach: float = 6.0) -> int | None:
         """The number of the landmark under the pointer (view pixels), to be dragged; None where there is none."""
@@ -271,7 +272,7 @@ class LandmarkEditor:
     def accept_one_more(self) -> None:
         """Keeps the face and stays, for another one in the same frame."""
         if self._keep():
-            self._state = _unlocked(self._state)
+            self._state = self._state.unlocked()
 
     def skip(self) -> None:
         """Space: this frame has no (more) face; a face shown again is dropped. On to the next frame without one."""
@@ -290,7 +291,7 @@ class LandmarkEditor:
     def finish(self) -> None:
         """`q`: keeps a locked face and leaves all further frames as they are."""
         if self._settle():
-            self._state = replace(_unlocked(self._state), finished=True)
+            self._state = replace(self._state.unlocked(), finished=True)
 
     def toggle_accurate(self) -> None:
         """`a`: accurate landmarks or quick ones."""
@@ -302,11 +303,11 @@ class LandmarkEditor:
 
     def turn_left(self) -> None:
         """Turns the rectangle counterclockwise by 15 degrees."""
-        self._turn(-_TURN_STEP)
+        self._turn(-1)
 
     def turn_right(self) -> None:
         """Turns the rectangle clockwise by 15 degrees."""
-        self._turn(_TURN_STEP)
+        self._turn(+1)
 
     def undo(self) -> None:
         """Takes back the last click, key or drag."""
@@ -347,9 +348,9 @@ class LandmarkEditor:
         self._remember()
         self._state = replace(self._state, **changes)  # type: ignore[arg-type]
 
-    def _turn(self, angle: float) -> None:
+    def _turn(self, steps: int) -> None:
         if not self._state.locked and self._state.anchor is None:
-            self._change(rectangle=self._state.rectangle.turned(angle), own=None)
+            self._change(rectangle=self._state.rectangle.turned(steps), own=None)
 
     def _keep(self) -> bool:
         """Stores the face that is shown; False, and says so, where none is seen."""
@@ -393,10 +394,6 @@ class LandmarkEditor:
     def _arrive(self, number: int) -> None:
         """Shows a frame; place, size and modes of the rectangle stay, its lock does not. Behind the last: finished."""
         if number >= len(self._names):
-            self._state = replace(_unlocked(self._state), finished=True)
+            self._state = replace(self._state.unlocked(), finished=True)
         else:
-            self._state = replace(_unlocked(self._state), frame=number, finished=False)
-
-
-def _unlocked(state: _State) -> _State:
-    return replace(state, locked=False, anchor=None, own=None)
+            self._state = replace(self._state.unlocked(), frame=number, finished=False)
