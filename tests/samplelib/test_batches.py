@@ -333,7 +333,7 @@ if __name__ == "__main__":
     settings = SampleSettings(32, FaceType.FULL)
     faceset = open_faceset(folder)
     with TrainingBatches(faceset, faceset, settings, settings, 2, 1, workers=2) as batches:
-        next(batches)
+        {first}
         print(*batches.worker_process_ids, flush=True)
         {body}
 """
@@ -343,9 +343,9 @@ if __name__ == "__main__":
 def run_script(facesets: tuple[Faceset, Faceset], tmp_path: Path) -> Iterator:
     started: list[subprocess.Popen] = []
 
-    def run(body: str) -> subprocess.Popen:
+    def run(body: str, first: str = "next(batches)") -> subprocess.Popen:
         script = tmp_path / "train.py"
-        script.write_text(SCRIPT.replace("{body}", body))
+        script.write_text(SCRIPT.replace("{body}", body).replace("{first}", first))
         process = subprocess.Popen(
             [sys.executable, str(script), str(facesets[0].folder)],
             env={**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2])},
@@ -390,6 +390,16 @@ def test_ctrl_c_reaches_the_parent_alone(run_script: Callable[[str], subprocess.
     assert "KeyboardInterrupt" in errors
     assert "leaked" not in errors
     assert wait_until_gone(workers, 5)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals of a terminal work differently there")
+def test_ctrl_c_does_not_hit_workers_that_have_just_been_started(run_script: Callable[..., subprocess.Popen]) -> None:
+    interrupt = "for number in batches.worker_process_ids: import os; os.kill(number, 2)"
+    process = run_script("next(batches); print(*batches.worker_process_ids)", interrupt)
+    workers = worker_ids(process)
+    again, errors = process.communicate(timeout=30)
+    assert [int(word) for word in again.split()] == workers, "none was replaced"
+    assert errors == ""
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals of a terminal work differently there")
