@@ -120,11 +120,17 @@ def mix(new: NDArray, old: NDArray, rng: np.random.Generator, space: float = 16.
 
 
 def histograms(
-    new: NDArray, old: NDArray, threshold: int, measured: NDArray | None = None, applied_to: NDArray | None = None
+    new: NDArray,
+    old: NDArray,
+    threshold: int,
+    measured: NDArray | None = None,
+    applied_to: NDArray | None = None,
+    bins: int | None = 1 << 16,
 ) -> NDArray:
-    """Every distinct value is a bin; below 1/65536 floats are one value. `applied_to`: another picture to change."""
+    """applied_to: another picture to change. bins: per channel; None: every distinct value is one of its own."""
     picture = new if applied_to is None else applied_to
-    new, old, picture = (np.rint(p * 65536).astype(np.float32) / 65536 for p in (new, old, picture))
+    if bins is not None:
+        new, old, picture = (np.rint(p * bins).astype(np.float32) / bins for p in (new, old, picture))
     result = picture.copy()
     for channel in range(3):
         x, y = new[..., channel], old[..., channel]

@@ -134,7 +134,7 @@ def _merge_face(
         new = _colored(s["color_transfer"], new, old, area, networks)
     if s["mode"] == "hist-match":
         h = area[..., None] if s["masked_hist_match"] else np.float32(1)
-        new = histograms(np.minimum(new * h + (1 - h), 1), old * h + (1 - h), s["hist_match_threshold"])
+        new = histograms(np.minimum(new * h + (1 - h), 1), old * h + (1 - h), s["hist_match_threshold"], bins=None)
     face = _clip(pasted(new, paste))
     if seamless:
         face = _cloned(face, picture, in_frame)
@@ -150,7 +150,7 @@ def _merge_face(
         if seamless:
             again = _colored(s["color_transfer"], again, old, area, networks)
         if s["mode"] == "seamless-hist-match":
-            again = histograms(again, old, s["hist_match_threshold"])
+            again = histograms(again, old, s["hist_match_threshold"], bins=None)
         again = _smeared(again, motion, s)
         again = sharpened(again, s["sharpen_mode"], s["blursharpen_amount"])
         background = softened(picture, s["image_denoise_power"], s["bicubic_degrade_power"])

@@ -41,21 +41,21 @@ class FreeSides:
 HELD = FreeSides()
 
 
-def clone_seamlessly(patch: NDArray, target: NDArray, mask: NDArray, free: FreeSides = HELD) -> NDArray[np.float32]:
+def clone_seamlessly(patch: NDArray, target: NDArray, mask: NDArray, free: FreeSides = HELD) -> NDArray:
     """`target` with the gradients of `patch` under the mask.
 
     Args:
-        patch: (h, w, 3) float32.
+        patch: (h, w, 3) float32 or float64.
         target: as patch. Its outermost pixels are kept, but for those of free sides.
         mask: (h, w), nonzero where the patch's gradients count, less three pixels along its edge.
 
     Returns:
-        (h, w, 3) float32, in the units of the target, not clipped. Where nothing but the patch is seen (all sides free)
-        its mean is the target's.
+        (h, w, 3) of the patch's type, in the units of the target, not clipped. Where nothing but the patch is seen (all
+        sides free) its mean is the target's.
     """
     divergence = _masked_divergence(patch - target, taken_back(mask, free))
     rows, columns = _unknown(len(target), free.top, free.bottom), _unknown(target.shape[1], free.left, free.right)
-    result = target.astype(np.float32)
+    result = target.copy()
     if divergence[rows, columns].size:
         result[rows, columns] += solve_poisson(divergence[rows, columns], free)
     return result
@@ -71,9 +71,9 @@ def taken_back(mask: NDArray, free: FreeSides = HELD) -> NDArray[np.float32]:
     return eroded[rim[0][0] : rim[0][0] + height, rim[1][0] : rim[1][0] + width].astype(np.float32)
 
 
-def _masked_divergence(difference: NDArray, mask: NDArray) -> NDArray[np.float32]:
+def _masked_divergence(difference: NDArray, mask: NDArray) -> NDArray:
     """Divergence of (mask x gradient of the difference): forward differences, then backward ones."""
-    divergence = np.zeros_like(difference, np.float32)
+    divergence = np.zeros_like(difference)
     weights = mask[..., None]
     across = (difference[:, 1:] - difference[:, :-1]) * weights[:, :-1]
     divergence[:, :-1] += across
@@ -89,12 +89,12 @@ def _unknown(count: int, first_free: bool, last_free: bool) -> slice:
     return slice(0 if first_free else 1, count if last_free else count - 1)
 
 
-def solve_poisson(divergence: NDArray, free: FreeSides = HELD) -> NDArray[np.float32]:
+def solve_poisson(divergence: NDArray, free: FreeSides = HELD) -> NDArray:
     """The picture whose Laplacian is `divergence` (h, w, 3), and which is 0 one pixel beyond every side that is held.
 
     Beyond a free side it is mirrored. With all four sides free it is known but for a constant: its mean is 0 then.
     """
-    solved = divergence.astype(np.float32)
+    solved = divergence
     eigenvalues: list[NDArray] = []
     backward = []
     for axis, ends in ((0, (free.top, free.bottom)), (1, (free.left, free.right))):
@@ -110,7 +110,7 @@ def solve_poisson(divergence: NDArray, free: FreeSides = HELD) -> NDArray[np.flo
     total = eigenvalues[0][:, None] + eigenvalues[1]
     constant = total == 0.0
     total[constant] = 1.0
-    solved /= total[..., None].astype(np.float32)
+    solved /= total[..., None].astype(solved.dtype)
     solved[constant] = 0.0
     for inverse, kind, axis, ends in reversed(backward):
         solved = inverse(solved, type=kind, axis=axis)

@@ -17,6 +17,7 @@ from core.geometry import compose_affine, invert_affine, transform_points, warp
 from core.images import to_float
 from facelib.alignment import frame_to_face
 from facelib.face_type import FaceType
+from merger import classical_warp
 from merger.compositing import Region
 from merger.face_tools import ENHANCER_SCALE, SEGMENT_SIDE, FaceAnswer, FaceQuestion
 from merger.frames import FrameFace
@@ -114,10 +115,7 @@ def seen_in_frame(frame: NDArray, picture: NDArray, region: Region, face: Aligne
 def _cut_classically(frame: NDArray, frame_to_square: NDArray, side: int) -> NDArray[np.float32]:
     """The same with a bare cubic kernel, and black beyond the frame."""
     part = region_around(frame_to_square, side, frame.shape)
-    if part.is_empty:
-        return np.zeros((side, side, 3), np.float32)
-    to_square = compose_affine(np.array([[1.0, 0, part.left], [0, 1.0, part.top]]), frame_to_square)
-    return cv2.warpAffine(to_float(part.of(frame)), to_square, (side, side), flags=cv2.INTER_CUBIC)
+    return classical_warp.cut_square(classical_warp.unit_values(part.of(frame)), frame_to_square, part, side)
 
 
 def _scaled(matrix: NDArray, scale: int) -> NDArray[np.float64]:

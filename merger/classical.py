@@ -20,14 +20,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.filters import blur_or_sharpen, classical_motion_kernel, denoise, lose_detail
-from core.images import to_float
 from core.palette import lose_colors
-from core.poisson import FreeSides, clone_seamlessly
+from core.poisson import HELD, FreeSides, clone_seamlessly
 from facelib.alignment import frame_to_face
 from facelib.face_type import FaceType
 from facelib.masks import hull_mask
 from merger.aligning import AlignedFace, region_around
 from merger.classical_color import match_colors, match_histograms
+from merger.classical_warp import cut_square, paste_square, unit_values
 from merger.compositing import MergedFrame, PlacedMask, Region
 from merger.face_tools import ENHANCER_SCALE, FaceAnswer, classical_face
 from merger.frames import Motion
@@ -82,7 +82,7 @@ def composite_faces(
     whole = merged[0].region
     for one in merged[1:]:
         whole = whole.joined(one.region)
-    picture, covered = to_float(whole.of(frame)), np.zeros(whole.size[::-1], np.float32)
+    picture, covered = unit_values(whole.of(frame)), np.zeros(whole.size[::-1], np.float32)
     for number, one in enumerate(merged):
         place = one.region.within(whole)
         weights = one.weights[..., None]
@@ -95,7 +95,7 @@ def composite_faces(
     if builder is None:
         return MergedFrame(image, mask)
     for one in merged:
-        builder.add_blended(to_float(one.region.of(frame)), one.picture, PlacedMask(one.region, one.weights))
+        builder.add_blended(unit_values(one.region.of(frame)), one.picture, PlacedMask(one.region, one.weights))
     return MergedFrame(image, mask, builder.finish())
 
 
@@ -118,21 +118,21 @@ def _merge_face(
     if settings.mode == "raw-predict":
         assert answer is not None
         return _Merged(Region(0, 0, side, side), classical_face(answer, settings), in_square)
-    weights = np.clip(_paste(fine, squares.mask, region), 0.0, 1.0)
+    weights = np.clip(paste_square(fine, squares.mask, region), 0.0, 1.0)
     weights[weights < FAINTEST] = 0.0
-    original = to_float(region.of(frame))
+    original = unit_values(region.of(frame))
     if settings.mode == "original":
         return _Merged(region, original, weights)
     assert answer is not None
     new = classical_face(answer, settings)
     if settings.mode == "raw-rgb":
-        covered = _paste(np.ones_like(new), squares.paste, region)
-        picture = original * (1 - covered) + _paste(new, squares.paste, region) * covered
+        covered = paste_square(np.ones_like(new), squares.paste, region)
+        picture = original * (1 - covered) + paste_square(new, squares.paste, region) * covered
         return _Merged(region, np.clip(picture, 0.0, 1.0), weights)
     placed = PlacedMask(region, weights)
     if not placed.is_worth_pasting:
         return _Merged(region, original, weights)
-    old = np.clip(_cut(original, squares.cut, region, side), 0.0, 1.0)
+    old = np.clip(cut_square(original, squares.cut, region, side), 0.0, 1.0)
     area = (in_square > 0).astype(np.float32)
     pasted = _pasted_face(new, old, area, original, placed, squares, settings, frame)
     picture = original * (1 - weights[..., None]) + pasted * weights[..., None]
@@ -200,27 +200,38 @@ def _pasted_face(
         inside = area[..., None] if settings.masked_hist_match else np.float32(1)
         white = 1 - inside
         new = match_histograms(np.minimum(new * inside + white, 1), old * inside + white, settings.hist_match_threshold)
-    pasted = np.clip(_paste(new, squares.paste, placed.region), 0.0, 1.0)
+    pasted = np.clip(paste_square(new, squares.paste, placed.region), 0.0, 1.0)
     return _clone(pasted, original, placed, frame.shape) if settings.is_seamless else pasted
 
 
 def _clone(pasted: NDArray, original: NDArray, placed: PlacedMask, frame_shape: tuple[int, ...]) -> NDArray:
-    """In whole levels, on the smallest rectangle around the mask."""
+    """In whole levels, which what follows may stretch: a last bit may not decide about one. So within the frame this is
+    the very function older tools called; where the mask touches the frame's border, where that one moves the face (spec
+    merging 8, Q20), Poisson's equation is solved in double precision.
+    """
     region, threshold = placed.region, seamless_threshold(placed.weights)
     box = nonzero_box(placed.weights, threshold)
     assert box is not None, "a mask worth pasting has a value above its threshold"
-    part = Region(*box)
+    part, chosen = Region(*box), placed.weights > threshold
     free = FreeSides(
         part.left + region.left == 0,
         part.top + region.top == 0,
         part.right + region.left == frame_shape[1],
         part.bottom + region.top == frame_shape[0],
     )
-    levels = [np.floor(part.of(picture) * np.float32(255) + _HAIR) for picture in (pasted, original)]
-    cloned = clone_seamlessly(levels[0], levels[1], part.of(placed.weights) > threshold, free)
-    result = original.copy()
-    part.of(result)[...] = np.floor(np.clip(cloned, 0, 255) + _HAIR) / np.float32(255)
-    return result
+    patch, target = _levels(pasted), _levels(original)
+    if free == HELD:
+        center = (part.left + part.size[0] // 2, part.top + part.size[1] // 2)
+        return unit_values(cv2.seamlessClone(patch, target, chosen.view(np.uint8) * 255, center, cv2.NORMAL_CLONE))
+    exact_patch, exact_target = (part.of(picture).astype(np.float64) for picture in (patch, target))
+    cloned = clone_seamlessly(exact_patch, exact_target, part.of(chosen), free)
+    part.of(target)[...] = np.clip(cloned, 0, 255) + _HAIR
+    return unit_values(target)
+
+
+def _levels(picture: NDArray) -> NDArray[np.uint8]:
+    """[0, 1] -> uint8, cut off."""
+    return (picture * 255 + _HAIR).astype(np.uint8)
 
 
 def _is_worked_over(settings: MergeSettings) -> bool:
@@ -250,7 +261,7 @@ def _work_over(
     settings: MergeSettings,
 ) -> NDArray:
     """Cut out, matched, smeared, sharpened, and put back; the frame around it softened. Source: spec merging 3.7."""
-    face = _cut(picture, squares.cut, placed.region, squares.side)
+    face = cut_square(picture, squares.cut, placed.region, squares.side)
     if settings.is_seamless:
         face = match_colors(settings.color_transfer, face, old, area)
     if settings.mode == "seamless-hist-match":
@@ -267,7 +278,7 @@ def _work_over(
     if settings.bicubic_degrade_power:
         original = lose_detail(original, settings.bicubic_degrade_power)
     weights = placed.weights[..., None]
-    return np.clip(original * (1 - weights) + _paste(face, squares.cut, placed.region) * weights, 0.0, 1.0)
+    return np.clip(original * (1 - weights) + paste_square(face, squares.cut, placed.region) * weights, 0.0, 1.0)
 
 
 def _resized(mask: NDArray, side: int) -> NDArray[np.float32]:
@@ -275,22 +286,3 @@ def _resized(mask: NDArray, side: int) -> NDArray[np.float32]:
     if len(mask) == side:
         return np.clip(mask, 0.0, 1.0)
     return np.clip(cv2.resize(mask, (side, side), interpolation=cv2.INTER_CUBIC), 0.0, 1.0)
-
-
-def _paste(square: NDArray, frame_to_square: NDArray, region: Region) -> NDArray[np.float32]:
-    """A square where it lies in the frame, over `region`; black beyond it."""
-    return cv2.warpAffine(
-        square, _from(region, frame_to_square), region.size, flags=cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
-    )
-
-
-def _cut(picture: NDArray, frame_to_square: NDArray, region: Region, side: int) -> NDArray[np.float32]:
-    """A square out of the frame's pixels over `region`; black beyond them."""
-    return cv2.warpAffine(picture, _from(region, frame_to_square), (side, side), flags=cv2.INTER_CUBIC)
-
-
-def _from(region: Region, frame_to_square: NDArray) -> NDArray[np.float64]:
-    """`frame_to_square` for pixels that are counted from the region's corner."""
-    moved = np.array(frame_to_square, np.float64)
-    moved[:, 2] += moved[:, :2] @ (region.left, region.top)
-    return moved

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from core.color import (
     THUMBNAIL_SIDE,
     FieldTransform,
+    MatrixTransform,
     color_statistics,
     fit_color_transfer,
     fit_linear,
@@ -26,7 +27,6 @@ _ANY_GAIN = (0.0, np.inf)
 _SMOOTHING_PIXELS = 16.0
 _SOT_DIRECTIONS = 30
 _SEED = 0
-_DISTINCT = np.float32(1 << 16)
 
 
 def match_colors(mode: str, new: NDArray, old: NDArray, area: NDArray) -> NDArray[np.float32]:
@@ -45,9 +45,9 @@ def match_colors(mode: str, new: NDArray, old: NDArray, area: NDArray) -> NDArra
         new, old = new * area[..., None], old * area[..., None]
     kind = mode.removesuffix("-m")
     if kind == "lct":
-        return fit_linear(color_statistics(new), color_statistics(old), _ANY_GAIN).apply(new)
+        return _by_matrix(fit_linear(color_statistics(new), color_statistics(old), _ANY_GAIN), new)
     if kind == "mkl":
-        return fit_monge_kantorovich(color_statistics(new), color_statistics(old), _ANY_GAIN, 0.0).apply(new)
+        return _by_matrix(fit_monge_kantorovich(color_statistics(new), color_statistics(old), _ANY_GAIN, 0.0), new)
     small_new, small_old = _thumbnail(new), _thumbnail(old)
     everywhere = np.ones(small_new.shape[:2], np.float32)
     chance = np.random.default_rng(_SEED)
@@ -76,18 +76,19 @@ def _reinhard(new: NDArray, old: NDArray, area: NDArray) -> NDArray[np.float32]:
     wants[outside] = 0.0
     (mean_has, std_has), (mean_wants, std_wants) = cv2.meanStdDev(has), cv2.meanStdDev(wants)
     std_has[std_has == 0] = 1.0  # a flat channel has nothing to scale
-    gain = (std_wants / std_has)[:, 0].astype(np.float32)
-    lab = (lab - mean_has[:, 0].astype(np.float32)) * gain + mean_wants[:, 0].astype(np.float32)
-    low, high = np.array([0, -127, -127], np.float32), np.array([100, 127, 127], np.float32)
-    return np.clip(cv2.cvtColor(np.clip(lab, low, high), cv2.COLOR_Lab2BGR), 0.0, 1.0)
+    moved = (lab - mean_has[:, 0]) * (std_wants / std_has)[:, 0] + mean_wants[:, 0]
+    moved = np.clip(moved, (0, -127, -127), (100, 127, 127)).astype(np.float32)
+    return np.clip(cv2.cvtColor(moved, cv2.COLOR_Lab2BGR), 0.0, 1.0)
+
+
+def _by_matrix(transform: MatrixTransform, picture: NDArray) -> NDArray[np.float32]:
+    """In double precision: in a histogram behind it a last bit decides which of two values is the greater."""
+    moved = cv2.transform(picture.astype(np.float64), transform.matrix)
+    return np.clip(moved, 0.0, 1.0).astype(np.float32)
 
 
 def match_histograms(new: NDArray, old: NDArray, threshold: int) -> NDArray[np.float32]:
-    """Every distinct value is a bin of its own. Source: spec merging 3.8.
-
-    Values that differ by less than a float's noise are one: else an area of one color would fall apart by chance.
-    """
-    new, old = (np.rint(picture * _DISTINCT) / _DISTINCT for picture in (new, old))
+    """Every distinct value is a bin of its own. Source: spec merging 3.8."""
     matched = np.empty_like(new, np.float32)
     for channel in range(3):
         _, places, counts = np.unique(new[..., channel], return_inverse=True, return_counts=True)
