@@ -24,13 +24,12 @@ from mainscripts.merge_session import leaves_as_is, plan_merge
 from mainscripts.merge_steady import Meters, steady_jobs
 from mainscripts.merge_stream import open_stream
 from merger.compositors import CompositorSetup
-from merger.engine import FailedFrame, MergeOutcome, merge_frames
+from merger.engine import Engine, FailedFrame, MergeOutcome
 from merger.face_choice import FaceChoice
 from merger.face_tools import FaceTools
 from merger.frame_choice import choose_frames
 from merger.frames import FrameCollection, FrameFaces, collect_frames, shortened
 from merger.journal import Journal, RenderKey, render_key, summary
-from merger.kept_answers import KeptAnswers
 from merger.outputs import FrameWriter
 from merger.presets import Presets
 from merger.rounds import FrameJob
@@ -190,22 +189,17 @@ def _merge(
         setup = CompositorSetup(
             folders.merged, folders.masks, tools.resolution, tools.face_type, tools.segment_face_type, writer
         )
-        outcome, kept = MergeOutcome(), KeptAnswers()
-        for part in steady.adjusted(jobs, tools, setup, workers=options.workers, progress=progress, kept=kept):
-            done = merge_frames(
-                part,
-                tools,
-                setup,
-                workers=options.workers,
-                on_error=options.on_error,
-                on_merged=on_merged,
-                progress=progress,
-                on_read=meters.take,
-                kept=kept,
-            )
-            for failed in done.failed:
-                journal.withdraw(failed.frame.stem)
-            outcome = MergeOutcome(outcome.merged + done.merged, outcome.failed + done.failed)
+        outcome = MergeOutcome()
+        with Engine(tools, setup, steady.jobs, workers=options.workers, total=len(jobs), progress=progress) as engine:
+            for part in steady.adjusted(jobs, engine):
+                done = engine.merge(
+                    part,
+                    on_error=options.on_error,
+                    on_merged=on_merged,
+                    on_failed=lambda failed: journal.withdraw(failed.frame.stem),
+                    on_read=meters.take,
+                )
+                outcome = MergeOutcome(outcome.merged + done.merged, outcome.failed + done.failed)
     except KeyboardInterrupt:
         raise Cancelled(
             f"Stopped. {finished} of {len(jobs)} frames were finished.",

@@ -20,7 +20,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -39,6 +39,7 @@ from merger.compositing import MergedFrame
 from merger.face_slots import Asked, FaceSlots, Told
 from merger.face_tools import FaceAnswer, FaceQuestion
 from merger.frames import FrameFaces
+from merger.kept_frames import bytes_of, copy_of
 from merger.merge_frame import composite_faces
 from merger.meters import FaceReading, read_colors
 from merger.outputs import FrameWriter, PlainWriter
@@ -81,7 +82,6 @@ class CompositorSetup:
         resolution, face_type: of the model.
         segment_face_type: of the XSeg model; None: there is none, or it is the model's.
         writer: makes the files.
-        measure: a function of a module; with it frames are measured, and nothing is written.
     """
 
     frames_folder: Path
@@ -90,29 +90,35 @@ class CompositorSetup:
     face_type: FaceType
     segment_face_type: FaceType | None = None
     writer: FrameWriter = PlainWriter()
-    measure: Callable[[FrameView], Measures] | None = None
 
 
 @dataclass(frozen=True)
 class Prepare:
-    """Read a frame and cut out its faces; a frame that needs no prediction is finished at once.
+    """Read a frame and cut out its faces; a frame that needs no prediction, and one that was kept, is finished at once.
 
     Attributes:
         adjustment: what steadies this frame, if anything; for `composite_faces`.
+        measure: a function of a module; with it the frame is measured, and nothing is written.
     """
 
     number: int
     frame: FrameFaces
     settings: MergeSettings
     adjustment: Any = None
+    measure: Callable[[FrameView], Measures] | None = None
 
 
 @dataclass(frozen=True)
 class Finish:
-    """Composite a prepared frame with what the networks said of its faces, and write it."""
+    """Composite a prepared frame with what the networks said of its faces, and write it; or measure it.
+
+    Attributes:
+        is_kept: having measured it, keep it with these answers until it is to be composited.
+    """
 
     number: int
     answers: Sequence[FaceAnswer | Told]
+    is_kept: bool = False
 
 
 @dataclass(frozen=True)
@@ -124,10 +130,15 @@ class Drop:
 
 @dataclass(frozen=True)
 class Aligned:
-    """The faces of a frame, waiting for the networks."""
+    """The faces of a frame, waiting for the networks; none: it needs no prediction, and is to be measured.
+
+    Attributes:
+        size: of a frame that is to be measured, with its faces, in bytes.
+    """
 
     number: int
     questions: Sequence[FaceQuestion | Asked]
+    size: int | None = None
 
 
 @dataclass(frozen=True)
@@ -155,21 +166,24 @@ class Failed:
         reason: one sentence.
         details: the traceback of an unexpected failure, for the log.
         in_writing: the disk or the folder refuses, so the next frame will fare no better.
+        for_want_of_memory: the process has none left.
     """
 
     number: int
     reason: str
     details: str = ""
     in_writing: bool = False
+    for_want_of_memory: bool = False
 
 
 @dataclass(frozen=True)
 class Read:
-    """Between two threads: a frame that has been read, to be cut."""
+    """Between two threads: a frame that has been read, to be cut; or one that was kept, to be composited."""
 
     number: int
     order: Prepare
     picture: NDArray
+    kept: _Prepared | None = None
 
 
 @dataclass(frozen=True)
@@ -184,12 +198,13 @@ class Unwritten:
 
 @dataclass
 class _Prepared:
-    """A frame that waits for the networks."""
+    """A frame that waits for the networks; or, with their answers, to be composited."""
 
     order: Prepare
     picture: NDArray
     aligned: list[AlignedFace]
     questions: Sequence[FaceQuestion | Asked] = ()
+    answers: Sequence[FaceAnswer | Told] = ()
 
 
 def run_compositor(connection: Connection, setup: CompositorSetup, handle: SharedHandle | None) -> None:
@@ -264,6 +279,7 @@ class Compositor:
         self._setup = setup
         self._slots = slots or FaceSlots(None)
         self._prepared: dict[int, _Prepared] = {}
+        self._kept: dict[str, _Prepared] = {}
 
     def work_on(
         self, message: Prepare | Read | Finish | Unwritten | Drop
@@ -281,7 +297,9 @@ class Compositor:
         except FaceLoomError as problem:
             return Failed(message.number, str(problem))
         except Exception as problem:
-            return Failed(message.number, f"{type(problem).__name__}: {problem}", traceback.format_exc())
+            reason = f"{type(problem).__name__}: {problem}"
+            want = isinstance(problem, MemoryError)
+            return Failed(message.number, reason, traceback.format_exc(), for_want_of_memory=want)
 
     def work_through(self, message: Prepare | Finish | Drop) -> Aligned | Measured | Done | Failed | None:
         """All steps of a message, one after the other; what comes back is the engine's."""
@@ -291,18 +309,26 @@ class Compositor:
         return answer
 
     def _read(self, message: Prepare) -> Read:
+        kept = self._kept.pop(message.frame.stem, None)
+        if kept is not None:
+            return Read(message.number, message, kept.picture, kept)
         return Read(message.number, message, self._setup.writer.prepare(read_image(message.frame.path)))
 
     def _align(self, message: Read) -> Aligned | Unwritten | Measured:
         setup, order = self._setup, message.order
+        if message.kept is not None:
+            self._prepared[message.number] = replace(message.kept, order=order)
+            return self._composite(Finish(message.number, message.kept.answers))
         shape = (setup.resolution, setup.face_type)
         aligned = align_faces(*(message.picture, order.frame.faces, *shape, order.settings, setup.segment_face_type))
         prepared = _Prepared(order, message.picture, aligned)
         self._prepared[message.number] = prepared
         if aligned and order.settings.needs_prediction:
             prepared.questions = [self._slots.ask(face.question) for face in aligned]
-            return Aligned(message.number, prepared.questions)
-        return self._composite(Finish(message.number, ()))
+        elif order.measure is None:
+            return self._composite(Finish(message.number, ()))
+        size = bytes_of((prepared.picture, prepared.aligned)) if order.measure is not None else None
+        return Aligned(message.number, prepared.questions, size)
 
     def _composite(self, message: Finish) -> Unwritten | Measured:
         prepared = self._prepared[message.number]
@@ -312,8 +338,12 @@ class Compositor:
             view = FrameView(
                 *(prepared.picture, prepared.aligned, answers, order.settings, setup.face_type, setup.resolution)
             )
-            if setup.measure is not None:
-                return Measured(message.number, setup.measure(view))
+            if order.measure is not None:
+                measured = Measured(message.number, order.measure(view))
+                if message.is_kept:
+                    own = [copy_of(answer) for answer in answers]
+                    self._kept[order.frame.stem] = replace(prepared, questions=(), answers=own)
+                return measured
             merged = composite_faces(
                 *(view.frame, view.aligned, answers, view.settings, view.face_type, view.resolution),
                 with_layers=setup.writer.needs_layers,

@@ -20,7 +20,7 @@ from facelib.metadata import read_face, write_face
 from mainscripts import merge, merge_session
 from mainscripts.merge_options import MergeOptions
 from mainscripts.merge_session import plan_merge
-from merger.engine import MergeOutcome
+from merger.engine import Engine, MergeOutcome
 from merger.frames import FrameFaces
 from merger.session import MergeSession
 from merger.session_changes import Identity
@@ -58,11 +58,10 @@ class Sitting(Shot):
     def find_model(self, folder: Path, class_name: str, *_: Any) -> SavedModel:
         return SavedModel("new", class_name, folder / f"new_{class_name}", self.iteration, datetime(2026, 1, 1))
 
-    def merge_frames(
+    def merge_jobs(
         self,
+        engine: Engine,
         jobs: Sequence[Any],
-        tools: Any,
-        setup: Any,
         *,
         on_merged: Callable[[FrameFaces, tuple[int, int]], None],
         **_: Any,
@@ -70,7 +69,7 @@ class Sitting(Shot):
         for number, job in enumerate(jobs):
             if number == self.crash_after:
                 raise Crash
-            for folder in (setup.frames_folder, setup.masks_folder):
+            for folder in (engine.setup.frames_folder, engine.setup.masks_folder):
                 (folder / f"{job.frame.stem}.png").write_bytes(b"merged")
             self.rendered[job.frame.stem] = job.settings
             self.shown[job.frame.stem] = len(job.frame.faces)
@@ -103,7 +102,7 @@ class Sitting(Shot):
 def sitting(odd_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Sitting:
     sitting = Sitting(odd_folder)
     monkeypatch.setattr(merge, "open_model", sitting.open_model)
-    monkeypatch.setattr(merge, "merge_frames", sitting.merge_frames)
+    monkeypatch.setattr(Engine, "merge", lambda engine, jobs, **how: sitting.merge_jobs(engine, jobs, **how))
     monkeypatch.setattr(merge_session, "find_model", sitting.find_model)
     return sitting
 

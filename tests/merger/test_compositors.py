@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -101,12 +100,10 @@ def face_mean(view: FrameView) -> dict[str, np.ndarray]:
 def test_measuring_sees_what_is_composited_and_writes_nothing(
     compositor: Compositor, frame: FrameFaces, tmp_path: Path
 ) -> None:
-    setup = dataclasses.replace(compositor._setup, measure=face_mean)
-    measurer = Compositor(setup)
-    aligned = measurer.work_through(Prepare(3, frame, SETTINGS))
+    aligned = compositor.work_through(Prepare(3, frame, SETTINGS, measure=face_mean))
     assert isinstance(aligned, Aligned)
     told = answers(aligned)
-    measured = measurer.work_through(Finish(3, told))
+    measured = compositor.work_through(Finish(3, told))
     assert isinstance(measured, Measured)
     assert np.array_equal(measured.measures["mean"], told[0].prediction.face.mean(axis=(0, 1)))
     assert measured.measures["size"].tolist() == [90, 120, 3]

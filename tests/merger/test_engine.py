@@ -16,9 +16,9 @@ from core.errors import FaceLoomError
 from core.images import read_gray, read_image, write_image
 from core.progress import SILENT
 from facelib.prediction import Prediction
-from merger import rounds
+from merger import crew, rounds
 from merger.compositors import CompositorSetup, FrameView, Measures, remove_unfinished_files
-from merger.engine import MergeOutcome, measure_frames, merge_frames
+from merger.engine import Engine, MergeOutcome
 from merger.face_slots import FaceSlots
 from merger.face_tools import FaceTools
 from merger.frames import FrameFace, FrameFaces
@@ -71,16 +71,13 @@ class Shot:
             assert frame.stem not in merged, "reported twice"
             merged[frame.stem] = sizes
 
-        outcome = merge_frames(
-            self.jobs,
-            predictor or TintedPredictor(),
-            self.setup(name),
-            workers=workers,
-            on_error=on_error,
-            on_merged=on_merged,
-            progress=SILENT,
-        )
-        return outcome, merged
+        with self.engine(name, workers, predictor or TintedPredictor()) as engine:
+            return engine.merge(self.jobs, on_error=on_error, on_merged=on_merged), merged
+
+    def engine(self, name: str, workers: int, predictor: TintedPredictor) -> Engine:
+        """One that writes into the folder `name`."""
+        total = len(self.jobs)
+        return Engine(predictor, self.setup(name), self.jobs, workers=workers, total=total, progress=SILENT)
 
     def files(self, name: str) -> dict[str, str]:
         """Name and hash of everything under the folder `name`."""
@@ -121,13 +118,13 @@ def test_no_more_processes_are_started_than_the_system_can_wait_for(
 ) -> None:
     started: list[CompositorSetup] = []
 
-    class CountedWorker(rounds._Worker):
+    class CountedWorker(crew.Worker):
         def __init__(self, setup: CompositorSetup, slots: FaceSlots) -> None:
             started.append(setup)
             super().__init__(setup, slots)
 
-    monkeypatch.setattr(rounds, "_Worker", CountedWorker)
-    monkeypatch.setattr(rounds, "_MOST_PROCESSES", 1)
+    monkeypatch.setattr(crew, "Worker", CountedWorker)
+    monkeypatch.setattr(crew, "_MOST_PROCESSES", 1)
     outcome, _ = shot.merge("out", 8)
     assert (outcome.merged, len(started)) == (9, 1)
 
@@ -317,6 +314,30 @@ def test_a_worker_without_memory_fails_its_frames_and_they_are_tried_alone(shot:
     assert outcome.merged + len(names) == 9
 
 
+def test_a_worker_without_memory_is_not_used_again(shot: Shot) -> None:
+    shot.replace_faces(1, TravelingFace(shot.jobs[0].frame.faces[0].landmarks, use_up_memory))
+    outcome, _ = shot.merge("out", 1, "skip")
+    assert [failed.frame.stem for failed in outcome.failed] == ["00001"]
+    assert outcome.merged == 8
+
+
+def test_nobody_gets_far_ahead_of_a_failed_frame(shot: Shot, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is dealt with first: those who take the frames in order never have many waiting."""
+    monkeypatch.setattr(rounds, "_FRAMES_AHEAD", 4)
+    shot.replace_faces(2, FrameFace(np.zeros((68, 2), np.float32)))
+    told: list[str] = []
+    with shot.engine("out", 1, TintedPredictor()) as engine:
+        engine.merge(
+            shot.jobs,
+            on_error="copy",
+            on_merged=lambda frame, _: told.append(frame.stem),
+            on_failed=lambda failed: told.append(f"{failed.frame.stem} copied" * failed.copied),
+        )
+    assert sorted(told[:5]) == ["00001", "00002 copied", "00003", "00004", "00005"]
+    assert told[4] == "00002 copied"
+    assert sorted(told[5:]) == ["00006", "00007", "00008", "00009"]
+
+
 def test_adjustments_reach_the_compositor(shot: Shot) -> None:
     """One the compositor does not know what to do with: it says so instead of passing it over."""
     shot.jobs[1] = dataclasses.replace(shot.jobs[1], adjustment="none of ours")
@@ -339,15 +360,8 @@ def test_frames_are_measured_once_each_whatever_the_number_of_workers(shot: Shot
         def measured(frame: FrameFaces, told: Measures, into: dict[str, Measures] = measures) -> None:
             into[frame.stem] = told
 
-        failed = measure_frames(
-            shot.jobs,
-            TintedPredictor(),
-            shot.setup("out"),
-            mean_color,
-            workers=workers,
-            on_measured=measured,
-            progress=SILENT,
-        )
+        with shot.engine("out", workers, TintedPredictor()) as engine:
+            failed = engine.measure(shot.jobs, mean_color, measured)
         assert [one.frame.stem for one in failed] == ["00002"]
         found.append(measures)
     first, second = found

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from core.images import write_image
 from core.progress import SILENT
-from merger import rounds
+from merger import crew, rounds
 from merger.batching import Predictions
 from merger.compositors import CompositorSetup, Done, Measured
+from merger.crew import Crew
+from merger.face_slots import FaceSlots
 from merger.face_tools import FaceTools
 from merger.frames import FrameFace, FrameFaces
+from merger.kept_frames import KeptFrames
 from merger.rounds import FrameJob, Round
 from merger.settings import MergeSettings
 from tests.merger.poison import TravelingFace, sleep_once
@@ -33,30 +36,34 @@ def jobs(folder: Path, faces: list[FrameFace]) -> list[FrameJob]:
     return made
 
 
-def round_of(folder: Path, done: list[str], **how: Any) -> Round:
+def round_of(folder: Path, done: list[str], frames_at_once: int) -> tuple[Round, Crew]:
     predictor = TintedPredictor()
     setup = CompositorSetup(folder / "merged", folder / "masks", predictor.resolution, predictor.face_type)
 
     def on_done(job: FrameJob, message: Done | Measured) -> None:
         done.append(job.frame.stem)
 
-    return Round(setup, Predictions(FaceTools.of(predictor), SILENT), on_done, **how)
+    slots = partial(FaceSlots.create, 8, predictor.resolution, segments=False, enhances=False)
+    crew = Crew(setup, 1, slots, frames_at_once)
+    return Round(crew, Predictions(FaceTools.of(predictor), SILENT), KeptFrames(), on_done), crew
 
 
 def test_no_worker_holds_more_frames_than_it_may(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     held: list[int] = []
 
-    class Watched(rounds._Worker):
+    class Watched(crew.Worker):
         def send(self, message: object) -> None:
             held.append(len(self.under_way))
             super().send(message)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(rounds, "_Worker", Watched)
+    monkeypatch.setattr(crew, "Worker", Watched)
     done: list[str] = []
-    failed = round_of(tmp_path, done).run(jobs(tmp_path, [FrameFace(LANDMARKS)] * 20), 1)
+    one, workers = round_of(tmp_path, done, 8)
+    failed = one.run(jobs(tmp_path, [FrameFace(LANDMARKS)] * 20))
+    workers.close()
     assert failed == []
     assert sorted(done) == [f"{n:05d}" for n in range(20)]
-    assert max(held) == 8  # two batches of the only worker
+    assert max(held) == 8
 
 
 def test_a_worker_that_falls_silent_is_ended_and_its_frames_are_named(
@@ -68,7 +75,9 @@ def test_a_worker_that_falls_silent_is_ended_and_its_frames_are_named(
     done: list[str] = []
     start = time.monotonic()
     given = jobs(tmp_path, [asleep, FrameFace(LANDMARKS)])
-    failed = round_of(tmp_path, done, alone=True).run(given, 1)
+    one, workers = round_of(tmp_path, done, 1)
+    failed = one.run(given)
+    workers.close()
     assert [(job.frame.stem, reason) for job, reason in failed] == [
         ("00000", "nothing was heard of it for 12 seconds.")
     ]

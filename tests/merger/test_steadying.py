@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -15,25 +15,23 @@ from core.images import write_image
 from core.progress import SILENT
 from facelib.face_type import FaceType
 from facelib.prediction import Prediction
-from merger import steadying
 from merger.aligning import align_faces
 from merger.compositors import CompositorSetup, FrameView
-from merger.engine import merge_frames
+from merger.engine import Engine
 from merger.face_tools import FaceTools, ask_networks
 from merger.frames import FrameFaces
 from merger.journal import RenderKey
-from merger.kept_answers import KeptAnswers, answer_bytes
+from merger.kept_frames import KEPT_BYTES, KeptFrames, bytes_of
 from merger.merge_frame import composite_faces
 from merger.rounds import FrameJob
 from merger.sequence import merge_sequence
 from merger.settings import MergeSettings
-from merger.steadying import SteadyShot, split_shot, steady_shot
+from merger.steadying import SteadyShot, part_length, steady_shot
 from tests.merger.scenes import TintedPredictor, smooth_frame
 from tests.merger.shots import film
 
 SETTINGS = MergeSettings.of(mask_mode="learned-dst", color_transfer="rct")
 TOOLS = FaceTools.of(TintedPredictor(32))
-SETUP = CompositorSetup(Path("frames"), Path("masks"), 32, FaceType.FULL)
 
 
 def picture(frame: FrameFaces) -> np.ndarray:
@@ -44,27 +42,22 @@ def jobs(frames: Sequence[FrameFaces], settings: MergeSettings = SETTINGS) -> li
     return [FrameJob(frame, settings) for frame in frames]
 
 
-@pytest.fixture
-def measured(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
-    """Measures in this process instead of others; what was asked for."""
-    asked: list[list[str]] = []
+class DeskEngine:
+    """Measures in this process instead of others, and remembers what it was asked for."""
 
-    def measure_frames(
+    def __init__(self) -> None:
+        self.kept = KeptFrames()
+        self.measured: list[list[str]] = []
+
+    def measure(
+        self,
         wanted: Sequence[FrameJob],
-        tools: FaceTools,
-        setup: CompositorSetup,
         measure: Callable[[FrameView], Any],
-        *,
         on_measured: Callable[[FrameFaces, Any], None],
-        **_: Any,
     ) -> None:
-        asked.append([job.frame.stem for job in wanted])
+        self.measured.append([job.frame.stem for job in wanted])
         for job in reversed(wanted):  # in no certain order
-            view = view_of(job)
-            on_measured(job.frame, measure(view))
-
-    monkeypatch.setattr(steadying, "measure_frames", measure_frames)
-    return asked
+            on_measured(job.frame, measure(view_of(job)))
 
 
 def view_of(job: FrameJob) -> FrameView:
@@ -74,9 +67,15 @@ def view_of(job: FrameJob) -> FrameView:
     return FrameView(frame, aligned, answers, job.settings, FaceType.FULL, 32)
 
 
-def merged(shot: SteadyShot, wanted: Sequence[FrameJob], frames_per_part: int) -> list[np.ndarray]:
+def adjusted(
+    shot: SteadyShot, wanted: Sequence[FrameJob], engine: DeskEngine, frames_per_part: int = 1000
+) -> list[list[FrameJob]]:
+    return list(shot.adjusted(wanted, cast(Engine, engine), frames_per_part))
+
+
+def merged(shot: SteadyShot, engine: DeskEngine, frames_per_part: int) -> list[np.ndarray]:
     images = []
-    for part in shot.adjusted(wanted, TOOLS, SETUP, workers=1, progress=SILENT, frames_per_part=frames_per_part):
+    for part in adjusted(shot, shot.jobs, engine, frames_per_part):
         for job in part:
             view = view_of(job)
             result = composite_faces(
@@ -87,37 +86,39 @@ def merged(shot: SteadyShot, wanted: Sequence[FrameJob], frames_per_part: int) -
 
 
 @pytest.mark.parametrize("frames_per_part", [4, 100])
-def test_parts_make_the_whole(measured: list[list[str]], frames_per_part: int) -> None:
+def test_parts_make_the_whole(frames_per_part: int) -> None:
+    engine = DeskEngine()
     frames = film(14, path=lambda n: (70 + n, 60.0), noise=0.3, missing=(4,))
     shot = steady_shot(jobs(frames), [9])
     whole = [one.merged.image for one in merge_sequence(frames, picture, [SETTINGS] * 14, TOOLS, [9])]
-    assert all(np.array_equal(a, b) for a, b in zip(merged(shot, shot.jobs, frames_per_part), whole, strict=True))
-    asked = [stem for stems in measured for stem in stems]
+    assert all(np.array_equal(a, b) for a, b in zip(merged(shot, engine, frames_per_part), whole, strict=True))
+    asked = [stem for stems in engine.measured for stem in stems]
     assert sorted(asked) == [f"{n:05d}" for n in range(14) if n != 4]  # once each; nobody is in number 4
-    assert len(measured) == (2 if frames_per_part == 4 else 1)
+    assert len(engine.measured) == (2 if frames_per_part == 4 else 1)
 
 
-def test_only_what_has_a_say_is_measured(measured: list[list[str]]) -> None:
-    shot = steady_shot(jobs(film(40)), [30])
-    (part,) = shot.adjusted([shot.jobs[25]], TOOLS, SETUP, workers=1, progress=SILENT)
-    assert measured == [[f"{n:05d}" for n in range(17, 30)]]
+def test_only_what_has_a_say_is_measured() -> None:
+    shot, engine = steady_shot(jobs(film(40)), [30]), DeskEngine()
+    (part,) = adjusted(shot, [shot.jobs[25]], engine)
+    assert engine.measured == [[f"{n:05d}" for n in range(17, 30)]]
     assert len(part) == 1
     assert part[0].adjustment is not None
 
 
-def test_nothing_is_measured_where_every_frame_stands_for_itself(measured: list[list[str]]) -> None:
+def test_nothing_is_measured_where_every_frame_stands_for_itself() -> None:
+    engine = DeskEngine()
     alone = MergeSettings.of(stabilize_colors=0, stabilize_mask=0)
     shot = steady_shot(jobs(film(6, noise=0.4), alone))
-    assert list(shot.adjusted(shot.jobs, TOOLS, SETUP, workers=1, progress=SILENT)) == [shot.jobs]
-    assert measured == []
+    assert adjusted(shot, shot.jobs, engine) == [shot.jobs]
     classical = steady_shot(jobs(film(6, noise=0.4), MergeSettings.of(compat="dfl")))
-    assert list(classical.adjusted(classical.jobs, TOOLS, SETUP, workers=1, progress=SILENT)) == [classical.jobs]
+    assert adjusted(classical, classical.jobs, engine) == [classical.jobs]
+    assert engine.measured == []
 
 
 def test_a_frame_that_cannot_be_measured_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(steadying, "measure_frames", lambda *_, **__: [])
+    monkeypatch.setattr(DeskEngine, "measure", lambda *_: [])
     shot = steady_shot(jobs(film(6)))
-    (part,) = shot.adjusted(shot.jobs, TOOLS, SETUP, workers=1, progress=SILENT)
+    (part,) = adjusted(shot, shot.jobs, DeskEngine())
     assert [job.adjustment for job in part] == [None] * 6
 
 
@@ -132,48 +133,71 @@ class CountingPredictor(TintedPredictor):
 
 
 def rendered(
-    folder: Path, shot: SteadyShot, workers: int, frames_per_part: int, most_bytes: int
-) -> tuple[dict[str, bytes], int]:
-    """Merges with processes; the files, and how many faces the model was asked about."""
+    folder: Path, shot: SteadyShot, workers: int, frames_per_part: int = 1000, most_bytes: int = KEPT_BYTES
+) -> tuple[dict[str, bytes], int, int]:
+    """Merges with processes; the files, how many faces the model was asked about, and how many processes it took."""
     predictor = CountingPredictor(32)
     setup = CompositorSetup(folder / "merged", folder / "masks", 32, FaceType.FULL)
-    kept = KeptAnswers(most_bytes)
-    how: dict[str, Any] = {"workers": workers, "progress": SILENT, "kept": kept}
-    for part in shot.adjusted(shot.jobs, predictor, setup, frames_per_part=frames_per_part, **how):
-        outcome = merge_frames(part, predictor, setup, on_error="stop", on_merged=lambda *_: None, **how)
-        assert outcome.merged == len(part)
-    assert all(kept.of(job.frame.stem) is None for job in shot.jobs)
-    return {f"{p.parent.name}/{p.name}": p.read_bytes() for p in sorted(folder.rglob("*.png"))}, predictor.faces
+    how: dict[str, Any] = {"workers": workers, "total": 0, "progress": SILENT, "most_kept_bytes": most_bytes}
+    with Engine(predictor, setup, shot.jobs, **how) as engine:
+        processes = set()
+        for part in shot.adjusted(shot.jobs, engine, frames_per_part):
+            outcome = engine.merge(part, on_error="stop", on_merged=lambda *_: None)
+            assert outcome.merged == len(part)
+            processes |= {worker.process.pid for worker in engine._crew.workers}
+        assert all(engine.kept.keeper(job.frame.stem) is None for job in shot.jobs)
+    files = {f"{p.parent.name}/{p.name}": p.read_bytes() for p in sorted(folder.rglob("*.png"))}
+    return files, predictor.faces, len(processes)
 
 
-def test_every_face_is_asked_about_once_and_the_files_are_always_the_same(tmp_path: Path) -> None:
+@pytest.fixture
+def walk(tmp_path: Path) -> SteadyShot:
+    """24 frames on disk; nobody is in number 4, and number 15 begins a scene."""
     frames = []
     for frame in film(24, path=lambda n: (60 + n, 60.0), noise=0.3, missing=(4,)):
         path = tmp_path / "frames" / frame.path.name
         write_image(path, picture(frame))
         frames.append(FrameFaces(path, frame.faces))
-    shot = steady_shot(jobs(frames), [15])
-    size = answer_bytes(32, [SETTINGS])
-    files, faces = rendered(tmp_path / "whole", shot, 1, 1000, 100 * size)
+    return steady_shot(jobs(frames), [15])
+
+
+def test_every_face_is_asked_about_once_and_the_files_are_always_the_same(walk: SteadyShot, tmp_path: Path) -> None:
+    files, faces, _ = rendered(tmp_path / "whole", walk, 1)
     assert len(files) == 48
     assert faces == 23
-    assert rendered(tmp_path / "parts", shot, 2, 12, 100 * size) == (files, 23)
-    # Room for five answers only: the other 18 faces are asked about again.
-    assert rendered(tmp_path / "little room", shot, 1, 1000, 5 * size) == (files, 2 * 23 - 5)
+    assert rendered(tmp_path / "parts", walk, 2, 12) == (files, 23, 2)  # the same two processes in both parts
+    # Room for five frames only: the other 18 are read, and asked about, again.
+    size = bytes_of(picture(walk.frames[0])) + bytes_of(view_of(walk.jobs[0]).aligned) + 4 * 5 * 32**2
+    assert rendered(tmp_path / "little room", walk, 1, most_bytes=5 * size) == (files, 2 * 23 - 5, 1)
 
 
-def test_parts_are_as_long_as_their_answers_have_room() -> None:
-    shot = jobs(film(100, missing=(0, 1)))
-    size = answer_bytes(32, [SETTINGS])
+def test_every_frame_is_read_once(walk: SteadyShot, tmp_path: Path) -> None:
+    """Their files vanish when they are measured."""
 
-    def lengths(most_frames: int, faces: int) -> list[int]:
-        return [len(part) for part in split_shot(shot, most_frames, 32, faces * size)]
+    class Thief(CountingPredictor):
+        def predict(self, faces: NDArray) -> Sequence[Prediction]:
+            for job in walk.jobs[:2]:
+                job.frame.path.unlink(missing_ok=True)
+            return super().predict(faces)
 
-    assert lengths(1000, 98) == [100]
-    assert lengths(1000, 97) == [91, 9]  # less the eight that are measured for the last ones
-    assert lengths(1000, 48) == [42, 40, 18]
-    assert lengths(1000, 0) == [32, 32, 32, 4]  # no less, even if no answer can be kept
-    assert lengths(30, 98) == [30, 30, 30, 10]
+    setup = CompositorSetup(tmp_path / "merged", tmp_path / "masks", 32, FaceType.FULL)
+    first = walk.jobs[:3]
+    with Engine(Thief(32), setup, walk.jobs, workers=1, total=3, progress=SILENT) as engine:
+        for part in walk.adjusted(first, engine):
+            assert engine.merge(part, on_error="stop", on_merged=lambda *_: None).merged == 3
+    assert not first[0].frame.path.exists()
+
+
+def test_parts_are_as_long_as_their_frames_have_room() -> None:
+    def length(frames: int, most: int = 1000) -> int:
+        kept = KeptFrames(1000 * frames)
+        kept.keep("one", "somebody", 1000)
+        return part_length(kept, most)
+
+    assert part_length(KeptFrames(), 1000) == 16  # nobody knows yet
+    assert length(98) == 90  # less the eight that are measured for the last ones
+    assert length(98, 30) == 30
+    assert length(0) == length(20) == 16  # no less, even if hardly any frame can be kept
 
 
 def key(name: str) -> RenderKey:
