@@ -54,7 +54,7 @@ class AlignedFace:
     @property
     def question(self) -> FaceQuestion:
         """What the networks are shown."""
-        return FaceQuestion(self.pixels, self.around, self.face_to_segment)
+        return FaceQuestion(self.pixels, self.around, self.face_to_segment, self.source.settings)
 
 
 def align_faces(
@@ -80,12 +80,13 @@ def align_faces(
             continue
         to_segment = frame_to_face(face.landmarks, segmented, SEGMENT_SIDE)
         cut = _cut_classically if settings.is_classical else cut_square
-        scale = ENHANCER_SCALE if settings.is_classical and settings.super_resolution_power else 1
+        own = face.settings or (settings,)
+        scale = ENHANCER_SCALE if settings.is_classical and own[0].super_resolution_power else 1
         pixels = np.clip(cut(frame, _scaled(matrix, scale), scale * resolution), 0.0, 1.0)
         if scale > 1:  # classically the finer cut is reduced for the model
             pixels = cv2.resize(pixels, (resolution, resolution), interpolation=cv2.INTER_LINEAR)
         around = None
-        if settings.segments_old_face or settings.segments_new_face:
+        if any(one.segments_old_face or one.segments_new_face for one in own):
             around = cut(frame, to_segment, SEGMENT_SIDE)
             around = around if settings.is_classical else np.clip(around, 0.0, 1.0)
         is_inside = pixels_inside(matrix, resolution, frame.shape)

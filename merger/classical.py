@@ -69,10 +69,12 @@ def composite_faces(
     face_type: FaceType,
     resolution: int,
     builder: LayerBuilder | None = None,
+    rendering: int = 0,
 ) -> MergedFrame:
-    """As merge_frame.composite_faces; a builder takes the face layer."""
+    """As merge_frame.composite_faces, one rendering of it; a builder takes the face layer."""
     told: Sequence[FaceAnswer | None] = answers or [None] * len(aligned)
-    merged = [_merge_face(frame, *pair, settings, face_type) for pair in zip(aligned, told, strict=True)]
+    own = [face.source.settings_in(settings, rendering) for face in aligned]
+    merged = [_merge_face(frame, *one, face_type) for one in zip(aligned, told, own, strict=True)]
     if settings.mode == "raw-predict":
         side = resolution * (ENHANCER_SCALE if settings.super_resolution_power else 1)
         frame = np.zeros((side, side, 3), frame.dtype)

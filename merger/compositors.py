@@ -323,7 +323,7 @@ class Compositor:
         aligned = align_faces(*(message.picture, order.frame.faces, *shape, order.settings, setup.segment_face_type))
         prepared = _Prepared(order, message.picture, aligned)
         self._prepared[message.number] = prepared
-        if aligned and order.settings.needs_prediction:
+        if aligned and any(one.needs_prediction for one in order.frame.every_settings(order.settings)):
             prepared.questions = [self._slots.ask(face.question) for face in aligned]
         elif order.measure is None:
             return self._composite(Finish(message.number, ()))
@@ -347,6 +347,7 @@ class Compositor:
             merged = composite_faces(
                 *(view.frame, view.aligned, answers, view.settings, view.face_type, view.resolution),
                 with_layers=setup.writer.needs_layers,
+                shares=order.frame.shares,
                 **({} if order.adjustment is None else {"adjustment": order.adjustment}),
             )
         finally:

@@ -22,7 +22,7 @@ from types import TracebackType
 from core.errors import FaceLoomError
 from core.progress import Progress, Task
 from facelib.prediction import Predictor
-from merger.batching import Predictions
+from merger.batching import Predictions, best_batch
 from merger.compositors import (
     CompositorSetup,
     Done,
@@ -74,8 +74,8 @@ class Engine:
     Args:
         predictor: the model, or FaceTools with other networks beside it.
         jobs: all that may be measured or merged.
+        wanted: those of them that are to be merged.
         workers: number of worker processes, at least 1.
-        total: how many frames are to be merged, for the display.
         most_kept_bytes: what frames that are measured first may take until they are merged.
     """
 
@@ -84,18 +84,19 @@ class Engine:
         predictor: Predictor,
         setup: CompositorSetup,
         jobs: Sequence[FrameJob],
+        wanted: Sequence[FrameJob],
         *,
         workers: int,
-        total: int,
         progress: Progress,
         most_kept_bytes: int = KEPT_BYTES,
     ) -> None:
         self.setup = setup
         self.kept = KeptFrames(most_kept_bytes)
         self._tools = FaceTools.of(predictor)
-        self._jobs, self._workers = jobs, workers
-        self._total, self._progress = total, progress
-        self._predictions = Predictions(self._tools, progress)
+        self._total, self._workers, self._progress = len(wanted), workers, progress
+        asked = [job for job in wanted if any(one.needs_prediction for one in settings_of([job]))]
+        faces = sum(len(job.frame.faces) for job in asked)
+        self._predictions = Predictions(self._tools, progress, best_batch(self._tools, faces))
         batches = -(-2 * self._predictions.batch // max(1, min(workers, len(jobs))))
         # Enough for the workers to be busy while a batch fills.
         self._crew = self._gather(jobs, max(_FRAMES_PER_WORKER, batches))

@@ -23,6 +23,7 @@ from core.errors import FaceLoomError
 from core.shared_arrays import SharedArrays, SharedHandle
 from facelib.prediction import Prediction
 from merger.face_tools import ENHANCER_SCALE, SEGMENT_SIDE, FaceAnswer, FaceQuestion
+from merger.settings import MergeSettings
 
 _PREDICTION = ("face", "src_mask", "dst_mask")
 _FURTHER = ("enhanced", "src_segment", "dst_segment")
@@ -30,10 +31,11 @@ _FURTHER = ("enhanced", "src_segment", "dst_segment")
 
 @dataclass(frozen=True)
 class Asked:
-    """A question that lies in a slot; `shows_around`: it is for XSeg, too."""
+    """A question that lies in a slot; `shows_around`: it is for XSeg, too. settings: as there."""
 
     slot: int
     shows_around: bool
+    settings: tuple[MergeSettings, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -106,14 +108,15 @@ class FaceSlots:
         self._arrays["face_to_segment"][slot] = question.face_to_segment
         if question.around is not None:
             self._arrays["around"][slot] = question.around
-        return Asked(slot, question.around is not None)
+        return Asked(slot, question.around is not None, question.settings)
 
     def question(self, asked: FaceQuestion | Asked) -> FaceQuestion:
         """A question, wherever it is; its arrays are views of the slot."""
         if isinstance(asked, FaceQuestion):
             return asked
         around = self._part("around", asked.slot) if asked.shows_around else None
-        return FaceQuestion(self._part("pixels", asked.slot), around, self._part("face_to_segment", asked.slot))
+        pixels, face_to_segment = (self._part(name, asked.slot) for name in ("pixels", "face_to_segment"))
+        return FaceQuestion(pixels, around, face_to_segment, asked.settings)
 
     def tell(self, asked: FaceQuestion | Asked, answer: FaceAnswer) -> FaceAnswer | Told:
         """Puts an answer beside its question; the answer itself where the question lies in no slot."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -62,6 +62,7 @@ class FaceTools:
         segment_face_type: how much of the head XSeg was taught on; None: as the model.
         enhance: (h, w, 3) float32 BGR in [0, 1], and whether it is shown the range it was trained on ->
             (4 h, 4 w, 3), pixel (4 x, 4 y) over pixel (x, y); None: its weights are not there.
+        on_cpu: the same model on the CPU, loaded when it is needed; None: this is on the CPU.
     """
 
     resolution: int
@@ -71,6 +72,7 @@ class FaceTools:
     segment: Callable[[NDArray], NDArray] | None = None
     segment_face_type: FaceType | None = None
     enhance: Callable[[NDArray, bool], NDArray] | None = None
+    on_cpu: Callable[[], FaceTools] | None = None
 
     @classmethod
     def of(cls, predictor: Predictor) -> FaceTools:
@@ -104,11 +106,13 @@ class FaceQuestion:
         pixels: (R, R, 3) float32 BGR in [0, 1], for the model.
         around: (256, 256, 3), for XSeg; None where it is not asked.
         face_to_segment: (2, 3), R pixels to the pixels of `around`.
+        settings: of this face, in each rendering of its frame; (): those of the frame.
     """
 
     pixels: NDArray
     around: NDArray | None
     face_to_segment: NDArray
+    settings: tuple[MergeSettings, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -129,39 +133,69 @@ class FaceAnswer:
 
 def ask_networks(tools: FaceTools, questions: Sequence[FaceQuestion], settings: MergeSettings) -> list[FaceAnswer]:
     """Asks about all faces of a frame at once."""
-    predictions = tools.predict_faces(np.stack([q.pixels for q in questions]), settings.morph_factor)
+    predictions = predict_by_factor(
+        [q.pixels for q in questions],
+        [morph_factor(q, settings) for q in questions],
+        lambda faces, factor: tools.predict_faces(np.stack(faces), factor),
+    )
     return complete_answers(tools, questions, predictions, settings)
+
+
+def morph_factor(question: FaceQuestion, settings: MergeSettings) -> float:
+    """How far a face is morphed. settings: of its frame."""
+    return (question.settings or (settings,))[0].morph_factor
+
+
+def predict_by_factor(
+    faces: Sequence[NDArray],
+    factors: Sequence[float],
+    predict: Callable[[Sequence[NDArray], float], Sequence[Prediction]],
+) -> list[Prediction]:
+    """Predictions of faces in their order, asking for those of one morph factor together."""
+    found: dict[int, Prediction] = {}
+    for factor in dict.fromkeys(factors):
+        places = [place for place, other in enumerate(factors) if other == factor]
+        found.update(zip(places, predict([faces[place] for place in places], factor), strict=True))
+    return [found[place] for place in range(len(faces))]
 
 
 def complete_answers(
     tools: FaceTools, questions: Sequence[FaceQuestion], predictions: Sequence[Prediction], settings: MergeSettings
 ) -> list[FaceAnswer]:
-    """Adds to the model's predictions what the other networks say, where the settings want to hear it."""
+    """Adds to the model's predictions what the other networks say, where the settings want to hear it.
+
+    Args:
+        settings: of the faces that have none of their own.
+    """
     answers = [FaceAnswer(prediction) for prediction in predictions]
-    if settings.enhances:
-        assert tools.enhance is not None
-        correct = settings.sr_range == "correct" and not settings.is_classical
-        faces = [np.clip(p.face, 0.0, 1.0) for p in predictions]
-        answers = [
-            dataclasses.replace(a, enhanced=tools.enhance(f, correct)) for a, f in zip(answers, faces, strict=True)
-        ]
-    if settings.segments_old_face:
-        seen = np.stack([q.around for q in questions if q.around is not None])
-        segments = _segment(tools, seen)
-        answers = [dataclasses.replace(a, dst_segment=s) for a, s in zip(answers, segments, strict=True)]
-    if settings.segments_new_face:
-        look = _classical_look if settings.is_classical else _look
-        seen = np.stack([look(q, a, settings) for q, a in zip(questions, answers, strict=True)])
-        segments = _segment(tools, seen)
-        answers = [dataclasses.replace(a, src_segment=s) for a, s in zip(answers, segments, strict=True)]
+    wanted = [question.settings or (settings,) for question in questions]
+    for place, settings_of_face in enumerate(wanted):
+        enhancing = next((one for one in settings_of_face if one.enhances), None)
+        if enhancing is not None:
+            assert tools.enhance is not None
+            correct = enhancing.sr_range == "correct" and not enhancing.is_classical
+            enhanced = tools.enhance(np.clip(predictions[place].face, 0.0, 1.0), correct)
+            answers[place] = dataclasses.replace(answers[place], enhanced=enhanced)
+    old = [place for place, several in enumerate(wanted) if any(one.segments_old_face for one in several)]
+    for place, segment in _segments(tools, old, [questions[place].around for place in old]):
+        answers[place] = dataclasses.replace(answers[place], dst_segment=segment)
+    new = [place for place, several in enumerate(wanted) if any(one.segments_new_face for one in several)]
+    look = _classical_look if settings.is_classical else _look
+    seen = [look(questions[place], answers[place], wanted[place][0]) for place in new]
+    for place, segment in _segments(tools, new, seen):
+        answers[place] = dataclasses.replace(answers[place], src_segment=segment)
     return answers
 
 
-def _segment(tools: FaceTools, seen: NDArray) -> NDArray:
+def _segments(tools: FaceTools, places: Sequence[int], seen: Sequence[NDArray | None]) -> Iterator[tuple[int, NDArray]]:
+    """What XSeg says of the faces at these places, asked about together."""
+    pictures = [picture for picture in seen if picture is not None]
+    if not pictures:
+        return
     assert tools.segment is not None
-    segments = np.clip(tools.segment(seen), 0.0, 1.0).astype(np.float32)
+    segments = np.clip(tools.segment(np.stack(pictures)), 0.0, 1.0).astype(np.float32)
     segments[segments < _FAINTEST_SEGMENT] = 0.0
-    return segments
+    yield from zip(places, segments, strict=True)
 
 
 def _look(question: FaceQuestion, answer: FaceAnswer, _: MergeSettings) -> NDArray:

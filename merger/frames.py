@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from core.errors import BadOption, MissingInput
 from facelib.metadata import FaceMetadata
+from merger.settings import MergeSettings
 
 _EXAMPLES = 5
 """So many names are shown where a list would be long."""
@@ -47,6 +48,8 @@ class FrameFace:
         motion: of merger/motion.py, for motion blur.
         confidence: 0..1, how sure the face finder was; None: its record does not say.
         track: number of the person's track through the shot (facelib/tracking.py); 0: not known.
+        settings: its own, in each rendering of its frame; (): those of the frame.
+        is_bridged: nobody found it here; its landmarks lie between those of frames around (merger/gaps.py).
     """
 
     landmarks: NDArray
@@ -55,14 +58,30 @@ class FrameFace:
     motion: Motion = STILL
     confidence: float | None = None
     track: int = 0
+    settings: tuple[MergeSettings, ...] = ()
+    is_bridged: bool = False
+
+    def settings_in(self, frames: MergeSettings, rendering: int = 0) -> MergeSettings:
+        """What it is merged with in one rendering of its frame. frames: those of the frame."""
+        return self.settings[rendering] if self.settings else frames
 
 
 @dataclass(frozen=True, eq=False)
 class FrameFaces:
-    """A frame and the faces in it, in natural order of their files; none: the frame is copied."""
+    """A frame and the faces in it, in natural order of their files; none: the frame is copied.
+
+    Attributes:
+        shares: of the renderings it is mixed of; usually of one. With more, every face has settings for each.
+    """
 
     path: Path
     faces: tuple[FrameFace, ...] = ()
+    shares: tuple[float, ...] = (1.0,)
+
+    def every_settings(self, own: MergeSettings) -> list[MergeSettings]:
+        """Each of the settings that its faces are merged with. own: those of the frame."""
+        found = [one for face in self.faces for one in face.settings or (own,)] or [own]
+        return list({id(one): one for one in found}.values())
 
     @property
     def stem(self) -> str:

@@ -59,14 +59,14 @@ class Networks:
     segmenter: str = ""
     enhancer: str = ""
 
-    def seen_by(self, settings: MergeSettings) -> str:
-        """What of them reaches the picture."""
+    def seen_by(self, *settings: MergeSettings) -> str:
+        """What of them reaches a picture with these settings."""
         words = [self.shape]
-        if settings.needs_prediction:
+        if any(one.needs_prediction for one in settings):
             words.append(self.weights)
-        if settings.segments_new_face or settings.segments_old_face:
+        if any(one.segments_new_face or one.segments_old_face for one in settings):
             words.append(f"XSeg {self.segmenter}")
-        if settings.enhances:
+        if any(one.enhances for one in settings):
             words.append(f"enhancer {self.enhancer}")
         return " ".join(words)
 
@@ -83,6 +83,11 @@ class RenderKey:
     form: str = PlainWriter.form
     neighbors: str = ""
 
+    @property
+    def look(self) -> str:
+        """A short text that frames share which differ only by what they show."""
+        return hashlib.blake2b(f"{self.settings} {self.model} {self.software}".encode(), digest_size=6).hexdigest()
+
     def changes_since(self, before: RenderKey) -> list[str]:
         """The names of the parts that differ."""
         return [f.name for f in dataclasses.fields(self) if getattr(self, f.name) != getattr(before, f.name)]
@@ -94,6 +99,7 @@ def render_key(
     """The key of a frame as it would be rendered now.
 
     Args:
+        settings: of its faces, but for those that have their own.
         form: the key of the writer (merger/outputs.py).
 
     Raises:
@@ -107,15 +113,19 @@ def render_key(
     fingerprint = f"{frame.path.name} {status.st_size} {status.st_mtime_ns}"
     if not frame.faces and settings.mode != "raw-predict":
         return RenderKey(fingerprint, "", "", "", software, form)
-    values = settings.effective()
     faces = hashlib.blake2b(digest_size=12)
     for face in frame.faces:
         faces.update(np.ascontiguousarray(face.landmarks, np.float32).tobytes())
         faces.update(np.float64(face.brow_lift).tobytes())
-        if "motion_blur_power" in values and settings.motion_blur_power:
+        if any(one.effective().get("motion_blur_power") for one in face.settings or (settings,)):
             faces.update(np.array(dataclasses.astuple(face.motion), np.float64).tobytes())
+    values: Any = settings.effective()
+    if any(face.settings for face in frame.faces):
+        own = [[one.effective() for one in face.settings or (settings,)] for face in frame.faces]
+        values = {"shares": frame.shares, "faces": own}
     shown = hashlib.blake2b(json.dumps(values, sort_keys=True).encode(), digest_size=12).hexdigest()
-    return RenderKey(fingerprint, faces.hexdigest(), shown, networks.seen_by(settings), software, form)
+    seen = networks.seen_by(*frame.every_settings(settings))
+    return RenderKey(fingerprint, faces.hexdigest(), shown, seen, software, form)
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from typing import Any
 
 from merger.session import MergeSession
 from merger.settings import MODES, MergeSettings
+from merger.timeline import ALL_FACES
 
 STEP, LARGE_STEP = 1, 5
 _SMALLEST_SCALE, _LARGEST_SCALE = 1, 40  # tenths
@@ -105,6 +106,7 @@ _MORE = (
     ("End", "last_frame", "last frame, rendered or not"),
     ("ArrowLeft", "previous_frame", "previous frame, rendered or not"),
     ("ArrowRight", "next_frame", "next frame, rendered or not"),
+    ("ArrowDown", "next_face", "settings of the next face, after the last one of all"),
 )
 
 
@@ -121,6 +123,7 @@ def _bindings() -> Iterator[Binding]:
         yield Binding(key, shift, way, says, waits=way != "render_rest")
     for key, action, says in _MORE:
         yield Binding(key, None, action, says)
+    yield Binding("ArrowUp", None, "next_face", "settings of the face before, before the first one of all", (-1,))
     yield Binding("[", False, "previous_key", "previous key")
     yield Binding("[", True, "previous_scene", "previous scene")
     yield Binding("]", False, "next_key", "next key")
@@ -167,8 +170,10 @@ def find_binding(press: KeyPress) -> Binding | None:
     return None
 
 
-def is_active(binding: Binding, settings: MergeSettings) -> bool:
-    """Whether a key does anything with these settings."""
+def is_active(binding: Binding, settings: MergeSettings, face: int = ALL_FACES) -> bool:
+    """Whether a key does anything with these settings. face: the one that is worked at."""
+    if binding.arguments == ("mode", "raw-predict"):
+        return face == ALL_FACES
     name = binding.arguments[0] if binding.does in ("shift", "cycle") else None
     return name not in ACTIVE_WHEN or ACTIVE_WHEN[name](settings)
 
@@ -198,7 +203,7 @@ class Keyboard:
             self._do(self.waiting.popleft())
 
     def _do(self, binding: Binding) -> None:
-        if is_active(binding, self.session.settings):
+        if is_active(binding, self.session.settings, self.session.face):
             getattr(self.session, binding.does)(*binding.arguments)
 
     # Keys of the window.

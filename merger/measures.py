@@ -7,7 +7,7 @@ measured at the model's resolution.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -72,7 +72,8 @@ class FaceMeasures:
 
     Attributes:
         point: (2,), the face's first landmark, which tells it from the others of its frame.
-        kind: the settings that decide what is measured; only faces of one kind are smoothed together.
+        kind: the settings that decide what is measured ; only faces of one kind are smoothed together.
+        rendering: of the renderings its frame is mixed of, which.
         mask: (R, R) uint8, the chosen mask before it is shaped.
         colors: how the face is colored.
         cloned: (n, n, 3) float16 BGR, the cloned face less the old one.
@@ -83,6 +84,12 @@ class FaceMeasures:
     mask: NDArray | None = None
     colors: ColorMeasures | None = None
     cloned: NDArray | None = None
+    rendering: int = 0
+
+
+def _kind_of(settings: MergeSettings) -> str:
+    inside = (str(settings.masked_hist_match),) if settings.mode == "hist-match" else ()
+    return " ".join((settings.mode, settings.mask_mode, settings.color_transfer, *inside))
 
 
 def measure_faces(
@@ -93,33 +100,40 @@ def measure_faces(
     face_type: FaceType,
 ) -> list[FaceMeasures]:
     """Measures every face of a frame, with the arguments of `composite_faces`; cheap where nothing is to be steadied.
+    One face after the other, each in every rendering of its frame.
 
     Args:
         frame: (H, W, 3) BGR uint8 or uint16.
         face_type: of the model.
     """
     told: Sequence[FaceAnswer | None] = answers or [None] * len(aligned)
-    return [_measure_face(frame, *pair, settings, face_type) for pair in zip(aligned, told, strict=True)]
+    return [
+        _measure_face(frame, face, answer, one, face_type, rendering)
+        for face, answer in zip(aligned, told, strict=True)
+        for rendering, one in enumerate(face.source.settings or (settings,))
+    ]
 
 
 def _measure_face(
-    frame: NDArray, face: AlignedFace, answer: FaceAnswer | None, settings: MergeSettings, face_type: FaceType
+    frame: NDArray,
+    face: AlignedFace,
+    answer: FaceAnswer | None,
+    settings: MergeSettings,
+    face_type: FaceType,
+    rendering: int,
 ) -> FaceMeasures:
-    kind = " ".join(
-        (settings.mode, settings.mask_mode, settings.color_transfer)
-        + ((str(settings.masked_hist_match),) if settings.mode == "hist-match" else ())
-    )
-    point = face.source.landmarks[0]
+    measured = FaceMeasures(face.source.landmarks[0], _kind_of(settings), rendering=rendering)
     if not settings.looks_around:
-        return FaceMeasures(point, kind)
+        return measured
     chosen = chosen_mask(face, answer, settings)
     mask = np.rint(chosen * 255).astype(np.uint8) if settings.mask_strength else None
     if answer is None or not (settings.color_strength or settings.seamless_strength):
-        return FaceMeasures(point, kind, mask)
+        return replace(measured, mask=mask)
     shaped = shaped_mask(chosen, settings)
     if settings.is_seamless:
-        return FaceMeasures(point, kind, mask, cloned=_cloned(frame, face, answer, shaped, settings, face_type))
-    return FaceMeasures(point, kind, mask, _measure_colors(face, answer, shaped.at_model_resolution(), settings))
+        return replace(measured, mask=mask, cloned=_cloned(frame, face, answer, shaped, settings, face_type))
+    colors = _measure_colors(face, answer, shaped.at_model_resolution(), settings)
+    return replace(measured, mask=mask, colors=colors)
 
 
 def _measure_colors(

@@ -11,6 +11,7 @@
     move              smear it as the camera would have
     put it back       blended through the mask
     finish            only if asked to: soften the frame around it, take colors away
+    mix               only where settings dissolve into others: of a frame rendered with each
 
 `merge_frame` does all of it. The engine runs the same two halves, `align_faces` and `composite_faces`, in worker
 processes, and the networks between them in the process that owns them.
@@ -28,6 +29,7 @@ With `--compat dfl` merger/classical.py takes the place of these steps. Source: 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,27 +44,40 @@ from merger.adjustments import AS_MEASURED, FaceAdjustment, added_inside
 from merger.aligning import AlignedFace, FaceLayer, align_faces, face_layer, seen_in_frame
 from merger.color_match import fit_colors, fit_histograms, thumbnail_to_square
 from merger.compositing import MergedFrame, PlacedMask, Region, add_coverage, blend, paste, place_mask
+from merger.dissolving import mix_renderings
 from merger.face_tools import ENHANCER_SCALE, FaceAnswer, FaceTools, ask_networks, seen_by_model
 from merger.finishing import finish_frame, soften_frame, to_levels
-from merger.frames import FrameFace
+from merger.frames import FrameFace, FrameFaces
 from merger.layers import LayerBuilder, square_region
 from merger.masks import FaceMask, choose_mask, outline_mask, shape_mask
 from merger.seamless import clone_into, clone_region
 from merger.settings import MergeSettings
 
 
-def merge_frame(frame: NDArray, faces: Sequence[FrameFace], settings: MergeSettings, tools: FaceTools) -> MergedFrame:
+def merge_frame(
+    frame: NDArray,
+    faces: Sequence[FrameFace],
+    settings: MergeSettings,
+    tools: FaceTools,
+    shares: Sequence[float] = (1.0,),
+) -> MergedFrame:
     """Merges one frame. `frame` is (H, W, 3) BGR uint8 or uint16 and is not changed.
+
+    Args:
+        settings: of the faces that have none of their own.
+        shares: of the renderings the frame is mixed of.
 
     Raises:
         UserError: the settings need a network that is not there.
     """
-    tools.require(settings)
+    every = FrameFaces(Path(), tuple(faces)).every_settings(settings)
+    for one in every:
+        tools.require(one)
     aligned = align_faces(frame, faces, tools.resolution, tools.face_type, settings, tools.segment_face_type)
     answers: Sequence[FaceAnswer] = ()
-    if aligned and settings.needs_prediction:
+    if aligned and any(one.needs_prediction for one in every):
         answers = ask_networks(tools, [face.question for face in aligned], settings)
-    return composite_faces(frame, aligned, answers, settings, tools.face_type, tools.resolution)
+    return composite_faces(frame, aligned, answers, settings, tools.face_type, tools.resolution, shares=shares)
 
 
 def composite_faces(
@@ -74,39 +89,68 @@ def composite_faces(
     resolution: int,
     with_layers: bool = False,
     adjustment: Sequence[FaceAdjustment] | None = None,
+    shares: Sequence[float] = (1.0,),
 ) -> MergedFrame:
-    """The second half: from the networks' answers (none where the settings need none) to the finished frame.
+    """The second half: from the networks' answers (none where no face needs one) to the finished frame.
 
     Args:
+        settings: of the faces that have none of their own. What is done to the frame as a whole is the same in all.
         with_layers: whether the result brings its face layer along.
-        adjustment: what each aligned face does otherwise because of the frames around; None: nothing. The classical
-            way knows none.
+        adjustment: what each aligned face does otherwise because of the frames around, in each rendering; None:
+            nothing. The classical way knows none.
+        shares: of the renderings the frame is mixed of.
     """
-    builder = LayerBuilder(frame.shape, frame.dtype) if with_layers and settings.mode != "raw-predict" else None
-    if settings.is_classical:
-        return classical.composite_faces(frame, aligned, answers, settings, face_type, resolution, builder)
+    count = len(aligned)
+    changes = adjustment or [AS_MEASURED] * (count * len(shares))
+    renderings = []
+    for number in range(len(shares) if aligned else 1):
+        mine = changes[number * count : (number + 1) * count]
+        builder = LayerBuilder(frame.shape, frame.dtype) if with_layers and settings.mode != "raw-predict" else None
+        fixed = (settings, face_type, resolution, builder)
+        if settings.is_classical:
+            renderings.append(classical.composite_faces(frame, aligned, answers, *fixed, number))
+        else:
+            renderings.append(_render(frame, aligned, answers, mine, *fixed, number))
+    return mix_renderings(renderings, shares)
+
+
+def _render(
+    frame: NDArray,
+    aligned: Sequence[AlignedFace],
+    answers: Sequence[FaceAnswer],
+    changes: Sequence[FaceAdjustment],
+    settings: MergeSettings,
+    face_type: FaceType,
+    resolution: int,
+    builder: LayerBuilder | None,
+    rendering: int,
+) -> MergedFrame:
+    """One of the renderings of a frame."""
     if settings.mode == "raw-predict":
-        first = adjustment[0] if adjustment else AS_MEASURED
-        return _predicted_square(frame, aligned, answers, settings, resolution, first)
+        return _predicted_square(frame, aligned, answers, settings, resolution, *changes[:1])
     told: Sequence[FaceAnswer | None] = answers or [None] * len(aligned)
-    changes = adjustment or [AS_MEASURED] * len(aligned)
-    masks = [_mask_of(*face, settings) for face in zip(aligned, told, changes, strict=True)]
-    pastes = [frame_to_face(face.source.landmarks, face_type, face.side, settings.paste_scale) for face in aligned]
+    own = [face.source.settings_in(settings, rendering) for face in aligned]
+    whole = next((one for one in own if one.softens_frame), settings)
+    masks = [_mask_of(*face) for face in zip(aligned, told, changes, own, strict=True)]
+    pastes = [
+        frame_to_face(face.source.landmarks, face_type, face.side, one.paste_scale)
+        for face, one in zip(aligned, own, strict=True)
+    ]
     placed = [place_mask(mask, matrix, frame.shape) for mask, matrix in zip(masks, pastes, strict=True)]
     shows_a_face = any(p.is_worth_pasting for p in placed)  # else nothing in the frame is touched
-    canvas = soften_frame(frame, settings) if shows_a_face else frame.copy()
+    canvas = soften_frame(frame, whole) if shows_a_face else frame.copy()
     coverage = np.zeros(frame.shape[:2], frame.dtype)
     for number, face in enumerate(aligned):
         add_coverage(coverage, placed[number])
-        mine = (placed[number], pastes[number], settings, builder)
-        if settings.mode == "raw-rgb":
+        mine = (placed[number], pastes[number], own[number], builder)
+        if own[number].mode == "raw-rgb":
             _paste_square(canvas, answers[number], *mine)
-        elif settings.mode != "original" and placed[number].is_worth_pasting:
+        elif own[number].mode != "original" and placed[number].is_worth_pasting:
             _put_face(canvas, frame, face, answers[number], masks[number], changes[number], *mine)
         elif builder is not None:  # the frame stays as it is
             builder.add(to_float(placed[number].region.of(frame)), placed[number].region, placed[number])
     layers = builder.finish() if builder is not None else None
-    return MergedFrame(finish_frame(canvas, settings) if shows_a_face else canvas, coverage, layers)
+    return MergedFrame(finish_frame(canvas, whole) if shows_a_face else canvas, coverage, layers)
 
 
 def _mask_of(
@@ -264,7 +308,7 @@ def _predicted_square(
     answers: Sequence[FaceAnswer],
     settings: MergeSettings,
     resolution: int,
-    adjustment: FaceAdjustment,
+    adjustment: FaceAdjustment = AS_MEASURED,
 ) -> MergedFrame:
     """Mode raw-predict: the predicted face of the frame's first face and its mask, alone, always of one size; black
     where there is no face.

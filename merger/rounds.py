@@ -21,7 +21,7 @@ from core.errors import FaceLoomError
 from merger.batching import ModelFailed, Predictions
 from merger.compositors import Aligned, Done, Drop, Failed, Finish, FrameView, Measured, Measures, Prepare
 from merger.crew import Crew, Worker
-from merger.face_tools import FaceAnswer, complete_answers
+from merger.face_tools import FaceAnswer, FaceQuestion, complete_answers, morph_factor
 from merger.frames import FrameFaces
 from merger.kept_frames import KeptFrames, bytes_of
 from merger.settings import MergeSettings
@@ -38,6 +38,7 @@ class FrameJob:
     """A frame to be rendered with settings of its own.
 
     Attributes:
+        settings: of its faces, but for those that have their own.
         adjustment: what steadies this frame, if anything; for `composite_faces`.
     """
 
@@ -45,10 +46,15 @@ class FrameJob:
     settings: MergeSettings
     adjustment: Any = None
 
+    @property
+    def every_settings(self) -> list[MergeSettings]:
+        """Each of the settings that it is rendered with."""
+        return self.frame.every_settings(self.settings)
+
 
 def settings_of(jobs: Iterable[FrameJob]) -> list[MergeSettings]:
     """Each of the settings that any of these jobs is rendered with."""
-    return list({id(job.settings): job.settings for job in jobs}.values())
+    return list({id(one): one for job in jobs for one in job.every_settings}.values())
 
 
 class Round:
@@ -146,29 +152,28 @@ class Round:
         return faces >= self._predictions.batch or (faces > 0 and not self._preparing)
 
     def _predict(self) -> None:
-        """Asks about frames that wait, whole ones of one morph factor, at least one batch, and hands them back."""
-        frames: list[Aligned] = []
+        """Asks about frames that wait, whole ones, at least one batch, and hands them back."""
+        frames: list[tuple[Aligned, list[FaceQuestion]]] = []
         faces: list[NDArray] = []
-        factor = self._jobs[self._waiting[0].number].settings.morph_factor
+        factors: list[float] = []
         while self._waiting and len(faces) < self._predictions.batch:
-            if self._jobs[self._waiting[0].number].settings.morph_factor != factor:
-                break
-            frames.append(self._waiting.popleft())
-            slots = self._owner[frames[-1].number].slots
-            faces += [slots.question(asked).pixels for asked in frames[-1].questions]
+            aligned = self._waiting.popleft()
+            slots, settings = self._owner[aligned.number].slots, self._jobs[aligned.number].settings
+            questions = [slots.question(asked) for asked in aligned.questions]
+            frames.append((aligned, questions))
+            faces += [question.pixels for question in questions]
+            factors += [morph_factor(question, settings) for question in questions]
         try:
-            predictions = self._predictions.of(faces, factor)
+            predictions = self._predictions.of(faces, factors)
             finished: list[tuple[Aligned, list[FaceAnswer]]] = []
-            for aligned in frames:
-                count = len(aligned.questions)
-                mine, predictions = predictions[:count], predictions[count:]
-                settings, slots = self._jobs[aligned.number].settings, self._owner[aligned.number].slots
-                questions = [slots.question(asked) for asked in aligned.questions]
+            for aligned, questions in frames:
+                mine, predictions = predictions[: len(questions)], predictions[len(questions) :]
+                settings = self._jobs[aligned.number].settings
                 finished.append((aligned, complete_answers(self._predictions.tools, questions, mine, settings)))
         except ModelFailed:
             raise
         except Exception as problem:
-            for aligned in frames:
+            for aligned, _ in frames:
                 self._owner[aligned.number].send(Drop(aligned.number))
                 self._settle(aligned.number, f"the model failed: {problem}")
             return

@@ -59,7 +59,7 @@ def merge_sequence(
 
     Args:
         read: a frame's picture, (H, W, 3) BGR uint8 or uint16.
-        settings: of each frame.
+        settings: of each frame's faces, but for those that have their own.
         scene_starts: numbers of the frames that begin a scene; nothing is smoothed across.
     """
     tracks = link_faces(frames, scene_starts)
@@ -71,7 +71,9 @@ def merge_sequence(
         number, own = one.number, settings[one.number]
         adjustment = around.adjustment(number, own)
         merged = composite_faces(
-            *(one.picture, one.aligned, one.answers, own, tools.face_type, tools.resolution), adjustment=adjustment
+            *(one.picture, one.aligned, one.answers, own, tools.face_type, tools.resolution),
+            adjustment=adjustment,
+            shares=steadied[number].shares,
         )
         around.forget_before(number - REACH)
         source = steadied[number]
@@ -80,11 +82,13 @@ def merge_sequence(
 
     for number, frame in enumerate(steadied):
         own = settings[number]
-        tools.require(own)
+        every = frame.every_settings(own)
+        for needed in every:
+            tools.require(needed)
         picture = read(frame)
         aligned = align_faces(*(picture, frame.faces, tools.resolution, tools.face_type, own, tools.segment_face_type))
         answers: Sequence[FaceAnswer] = ()
-        if aligned and own.needs_prediction:
+        if aligned and any(one.needs_prediction for one in every):
             answers = ask_networks(tools, [face.question for face in aligned], own)
         around.add(number, measure_faces(picture, aligned, answers, own, tools.face_type))
         held.append(_Held(number, picture, aligned, answers))

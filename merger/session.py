@@ -23,20 +23,13 @@ from typing import Any
 from core.errors import BadOption
 from merger.ledger import Ledger
 from merger.session_records import SessionFace, SessionFrame, View
+from merger.session_states import FrameStates, Look
 from merger.settings import MergeSettings
-from merger.timeline import ALL_FACES, Timeline
-from merger.tracks import CURVES, MOVING, SETTINGS, check_key, following, shifted
-
-SCOPES = ("frame", "scene", "alike", "onward", "all")
-"""Where settings are applied: this frame, its scene, all scenes with the same preset, from here on, everywhere."""
-
-STATES = ("done", "changed", "pending", "failed")
-
-Look = tuple[Any, ...]
-"""Everything the settings say about a frame: frames rendered with equal looks need no other rendering."""
+from merger.timeline import ALL_FACES, Rendering, Timeline, check_owner
+from merger.tracks import CURVES, DISSOLVING, MOVING, SETTINGS, check_dissolve, check_key, following, shifted
 
 
-class MergeSession:
+class MergeSession(FrameStates):
     """See the module.
 
     Args:
@@ -52,6 +45,7 @@ class MergeSession:
         cuts: Sequence[int] = (),
         ledger: Ledger | None = None,
     ) -> None:
+        super().__init__()
         if not frames:
             raise BadOption(
                 "A session needs frames. Received: none.", "Run 3) extract images from video data_dst first."
@@ -64,8 +58,10 @@ class MergeSession:
         self.keyframing = False
         self.new_curve = "linear"
         """Of the keys that are put while keyframing."""
+        self.new_dissolve = 0
+        """Frames over which new keys of words dissolve."""
         self.face = ALL_FACES
-        """Whose settings are changed: a track of its own, or all faces."""
+        """Whose settings are changed: the number of a face's track, or all faces."""
         self.view = View()
         self.is_running = False
         """Whether it goes on to the next frame by itself as soon as one is done."""
@@ -74,8 +70,6 @@ class MergeSession:
         self.last_setting: str | None = None
         self.on_change: Callable[[], None] = lambda: None
         """Called after every change of what is worth saving."""
-        self._looks: dict[int, Look | None] = {}
-        self._failed: dict[int, str] = {}
 
     # Settings.
 
@@ -104,6 +98,7 @@ class MergeSession:
             BadOption: no such setting, or a value it cannot have.
         """
         value, _ = check_key(name, value)
+        check_owner(self.face, value)
         self.last_setting = name
         self.is_running = False
         curve = self.new_curve if self.keyframing and name in MOVING else None
@@ -130,13 +125,13 @@ class MergeSession:
         """Gives frames some settings, such as those of a preset; what is not named stays.
 
         Args:
-            scope: a word of SCOPES. What lies behind keeps what it has.
+            scope: a word of timeline.SCOPES. What lies behind keeps what it has.
             preset: the name the values are known by; the scenes that get them remember it.
         """
         checked = {name: check_key(name, value)[0] for name, value in values.items()}
         what = f"apply {scope} {self.cursor}"
         changed = False
-        for part in self._reach(scope):
+        for part in self.timeline.reach(scope, self.cursor):
             changed |= self._spread(what, part.start, part.stop, checked, pin=scope != "frame" or None)
             scenes = [scene.start for scene in self.scenes if part.start <= scene.start and scene.stop <= part.stop]
             if preset is not None:
@@ -144,11 +139,12 @@ class MergeSession:
         return self._changed(changed)
 
     def replace_settings(self, values: Mapping[int, Mapping[str, Any]]) -> bool:
-        """Takes all keys away and gives frames these settings instead; each goes on up to the next frame that has some.
+        """Takes all keys away, of the face that is worked at, and gives frames these settings instead; each goes on up
+        to the next frame that has some.
 
         They count as visited, as in the sitting they come from.
         """
-        changed = self.timeline.replace_keys(f"settings of {len(values)} frames", values)
+        changed = self.timeline.replace_keys(f"settings of {len(values)} frames", values, self.face)
         self.visited |= set(values)
         return self._changed(changed)
 
@@ -159,23 +155,7 @@ class MergeSession:
 
     def preset_of_scene(self) -> str | None:
         """The preset that the current scene was last given."""
-        return self.ledger.entries.get(("preset", self.timeline.scene_of(self.cursor).start))
-
-    def _reach(self, scope: str) -> list[range]:
-        here, scene = self.cursor, self.timeline.scene_of(self.cursor)
-        if scope == "alike":
-            wanted = self.preset_of_scene()
-            alike = [s for s in self.scenes if wanted and self.ledger.entries.get(("preset", s.start)) == wanted]
-            return alike or [scene]
-        parts = {
-            "frame": range(here, here + 1),
-            "scene": scene,
-            "onward": range(here, len(self.frames)),
-            "all": range(len(self.frames)),
-        }
-        if scope not in parts:
-            raise BadOption(f"Settings are applied to one of {', '.join(SCOPES)}. Received: {scope}.")
-        return [parts[scope]]
+        return self.timeline.preset_of(self.timeline.scene_of(self.cursor))
 
     def _spread(
         self,
@@ -192,13 +172,15 @@ class MergeSession:
         pinned = (not self.keyframing and end in self.visited) if pin is None else pin
         face = self.face if face is None else face
         tidy = not self.keyframing
-        return self._changed(self.timeline.spread(what, first, end, values, face, pin=pinned, tidy=tidy, curve=curve))
+        place = (what, first, end, values, face)
+        changed = self.timeline.spread(*place, pin=pinned, tidy=tidy, curve=curve, dissolve=self.new_dissolve)
+        return self._changed(changed)
 
     # Keys, scenes, marks, faces.
 
-    def set_key(self, name: str, frame: int, value: Any, curve: str = "hold") -> bool:
-        """Puts one key anywhere. BadOption: a value or a curve the setting cannot have."""
-        return self._changed(self.timeline.set_key("keys", name, frame, value, curve, self.face))
+    def set_key(self, name: str, frame: int, value: Any, curve: str = "hold", dissolve: int = 0) -> bool:
+        """Puts one key anywhere. BadOption: a value or a curve the setting cannot have, or it cannot dissolve."""
+        return self._changed(self.timeline.set_key("keys", name, frame, value, curve, self.face, dissolve))
 
     def set_keys(self) -> bool:
         """Puts a key here for every setting that changes over time, so that it stays what it is."""
@@ -213,6 +195,10 @@ class MergeSession:
         if curve not in CURVES:
             raise BadOption(f"A key is one of {', '.join(CURVES)}. Received: {curve}.")
         self.new_curve = curve
+
+    def choose_dissolve(self, frames: int) -> None:
+        """Over how many frames keys of words dissolve that are put from now on. BadOption: too many."""
+        self.new_dissolve = check_dissolve(DISSOLVING[0], frames)
 
     def switch_keyframing(self) -> None:
         """From the classical way to keys by hand, and back."""
@@ -263,14 +249,44 @@ class MergeSession:
         values = {**self._face(track), **{name: value for name, value in asked.items() if value is not None}}
         return self._changed(self.ledger.change(f"face {track}", {("face", track): values}))
 
-    def faces_at(self, frame: int) -> list[int]:
-        """Which faces of a frame are swapped, by their places in it, in the order they are composited."""
-        tracks = self.frames[frame].tracks
+    def work_at(self, face: int) -> bool:
+        """Whose settings are changed from now on: the number of a track, or ALL_FACES. BadOption: there is none."""
+        if face != ALL_FACES and face not in (known := [one.track for one in self.faces]):
+            raise BadOption(f"There is no face {face}. Received: {face}.", f"Faces: {', '.join(map(str, known))}.")
+        changed, self.face = face != self.face, face
+        return self._changed(changed)
+
+    def next_face(self, step: int = 1) -> bool:
+        """To the next face of this frame, after the last one to all of them."""
+        around = [ALL_FACES, *sorted({*self.frames[self.cursor].tracks, self.face} - {ALL_FACES})]
+        return self.work_at(around[(around.index(self.face) + step) % len(around)])
+
+    def follow_all(self, track: int) -> bool:
+        """Takes away what a face has of its own: it follows the settings of all faces."""
+        return self._changed(self.timeline.remove_tracks(track))
+
+    def faces_at(self, frame: int, tracks: Sequence[int] | None = None) -> list[int]:
+        """Which faces of a frame are swapped, by their places in it, in the order they are composited.
+
+        Args:
+            tracks: of each of its faces; None: of those the session knows.
+        """
+        tracks = self.frames[frame].tracks if tracks is None else tracks
         swapped = [n for n, track in enumerate(tracks) if self._face(track)["enabled"]]
         return sorted(swapped, key=lambda n: (self._face(tracks[n])["order"], n))
 
     def _face(self, track: int) -> dict[str, Any]:
         return self.ledger.entries.get(("face", track), {"enabled": True, "order": 0})
+
+    def renderings(self, frame: int, tracks: Sequence[int] | None = None) -> list[Rendering]:
+        """What a frame is mixed of, with the settings of its swapped faces, in order; else of the frame."""
+        tracks = self.frames[frame].tracks if tracks is None else tracks
+        return self.timeline.renderings(frame, [tracks[n] for n in self.faces_at(frame, tracks)] or [ALL_FACES])
+
+    def look(self, frame: int) -> Look:
+        """What the settings say about a frame now; take it along when you render, for `rendered`."""
+        renderings = [(share, *(tuple(o.effective().items()) for o in own)) for share, own in self.renderings(frame)]
+        return (*self.faces_at(frame), *renderings)
 
     def undo(self) -> str | None:
         """Takes the last step back; what it was."""
@@ -288,61 +304,6 @@ class MergeSession:
         if changed:
             self.on_change()
         return changed
-
-    # What is rendered.
-
-    def look(self, frame: int) -> Look:
-        """What the settings say about a frame now; take it along when you render, for `rendered`."""
-        tracks = self.frames[frame].tracks
-        chosen = self.faces_at(frame)
-        settings = [self.settings_at(frame, tracks[n]) for n in chosen] or [self.settings_at(frame)]
-        return (*chosen, *(tuple(one.effective().items()) for one in settings))
-
-    def rendered(self, frame: int, look: Look | None = None) -> None:
-        """A frame is finished; look: as it was when the work began. If it has changed since, it is to be done again."""
-        self._failed.pop(frame, None)
-        self._looks[frame] = self.look(frame) if look is None else look
-        self._go_on()
-
-    def failed(self, frame: int, reason: str) -> None:
-        """A frame could not be rendered; nobody waits for it."""
-        self._failed[frame] = reason
-        self._go_on()
-
-    def resume(self, reasons: Sequence[Sequence[str]]) -> None:
-        """Takes over what an earlier sitting finished. reasons: of each frame, what Journal.state_of says."""
-        for frame, why in enumerate(reasons):
-            if not why:
-                self._looks[frame] = self.look(frame)
-            elif not {"new", "missing"} & set(why):
-                self._looks[frame] = None
-
-    def outdate(self, frames: Sequence[int]) -> None:
-        """Frames whose sources, faces or networks are others now."""
-        self._looks.update({frame: None for frame in frames if frame in self._looks})
-
-    def state_of(self, frame: int) -> str:
-        """A word of STATES."""
-        if frame in self._failed:
-            return "failed"
-        if frame not in self._looks:
-            return "pending"
-        return "done" if self._looks[frame] == self.look(frame) else "changed"
-
-    def is_settled(self, frame: int) -> bool:
-        """Whether there is nothing to wait for."""
-        return self.state_of(frame) in ("done", "failed")
-
-    def unfinished(self, ahead: int | None = None) -> list[int]:
-        """The frames to be rendered, the current one first, then those behind it, then those before.
-
-        Args:
-            ahead: only so many frames, from the current one on.
-        """
-        count = len(self.frames)
-        order = [*range(self.cursor, count), *range(self.cursor)]
-        window = order if ahead is None else order[: min(ahead, count - self.cursor)]
-        return [frame for frame in window if not self.is_settled(frame)]
 
     # Where the user is.
 

@@ -4,9 +4,11 @@
      "identity": {"model": "new", "model_class": "SAEHD", "iteration": 1000, "weights": ..., "segmenter": ""},
      "frames_folder": "data_dst",                            from the workspace on, if it lies in there
      "settings": {...}, "keyframing": false, "new_curve": "linear", "cursor": 12, "visited": [[0, 12]],
-     "view": {...}, "linked": false, "cuts": [48], "marks": {"7": "hair"}, "presets": {"48": "night"},
+     "face": 0, "new_dissolve": 0, "view": {...},
+     "linked": false, "cuts": [48], "marks": {"7": "hair"}, "presets": {"48": "night"},
      "faces": {"2": {"enabled": false, "order": 0}},
-     "tracks": [{"setting": "erode_mask", "face": 0, "keys": [[0, 5, "hold"], [12, 9.5, "smooth"]]}],
+     "tracks": [{"setting": "erode_mask", "face": 0, "keys": [[0, 5, "hold"], [12, 9.5, "smooth"]]},
+                {"setting": "mode", "face": 2, "keys": [[12, "seamless", "hold", 9]]}],      dissolving over 9 frames
      "done": [{"what": ..., "edits": [[place, before, after], ...]}], "undone": [...],    for undo and redo
      "frames": [["00001.png", bytes, changed_ns, [[fingerprint of a face, its track], ...]], ...]}
 
@@ -33,7 +35,8 @@ from merger.session import MergeSession
 from merger.session_changes import Identity, SessionChanges, compare, move_to_frames
 from merger.session_records import SessionFrame, View
 from merger.settings import MergeSettings
-from merger.tracks import CURVES, SETTINGS, check_key
+from merger.timeline import ALL_FACES
+from merger.tracks import CURVES, SETTINGS, check_dissolve, check_key
 
 SCHEMA, VERSION = "MergeSession", 1
 STATES_KEPT = 20
@@ -184,14 +187,16 @@ def _read(path: Path) -> dict[str, Any]:
 
 def _to_plain(session: MergeSession) -> dict[str, Any]:
     tracks: dict[tuple[str, int], list[list[Any]]] = {}
-    for (_, face, name, frame), (value, curve) in session.ledger.of_kind("key"):
-        tracks.setdefault((str(name), int(face)), []).append([frame, value, curve])
+    for (_, face, name, frame), entry in session.ledger.of_kind("key"):
+        tracks.setdefault((str(name), int(face)), []).append([frame, *entry])
     ledger = session.ledger
     return {
         "settings": vars(session.base),
         "keyframing": session.keyframing,
         "new_curve": session.new_curve,
         "cursor": session.cursor,
+        "face": session.face,
+        "new_dissolve": session.new_dissolve,
         "visited": _runs(session.visited),
         "view": asdict(session.view),
         "linked": session.timeline.is_linked,
@@ -231,6 +236,8 @@ def _from_plain(plain: dict[str, Any]) -> tuple[MergeSession, list[SessionFrame]
         known = {name: value for name, value in plain["settings"].items() if name in SETTINGS}
         session = MergeSession(frames, MergeSettings(**check_settings(known)), ledger=ledger)
         session.keyframing, session.new_curve = bool(plain["keyframing"]), str(plain["new_curve"])
+        session.choose_dissolve(plain.get("new_dissolve", 0))
+        session.face = int(plain.get("face", ALL_FACES))
         session.cursor = min(max(int(plain["cursor"]), 0), len(frames) - 1)
         session.visited = {
             frame for first, last in plain["visited"] for frame in range(max(first, 0), min(last + 1, len(frames)))
@@ -249,8 +256,8 @@ def _from_plain(plain: dict[str, Any]) -> tuple[MergeSession, list[SessionFrame]
 def _entries(plain: dict[str, Any]) -> dict[Place, Any]:
     entries: dict[Place, Any] = {}
     for track in plain["tracks"]:
-        for frame, value, curve in track["keys"]:
-            _enter(entries, ("key", int(track["face"]), str(track["setting"]), int(frame)), [value, curve])
+        for frame, *entry in track["keys"]:
+            _enter(entries, ("key", int(track["face"]), str(track["setting"]), int(frame)), entry)
     for frame in plain["cuts"]:
         _enter(entries, ("cut", int(frame)), True)
     for kind, values in (("mark", plain["marks"]), ("preset", plain["presets"]), ("face", plain["faces"])):
@@ -268,8 +275,11 @@ def _enter(entries: dict[Place, Any], place: Place, value: Any) -> None:
         entries[place] = None
     elif kind == "key":
         _, _, name, _ = place
-        number, curve = value
-        entries[place] = check_key(str(name), number, curve) if name in SETTINGS else (number, str(curve))
+        number, curve, *dissolve = value
+        entries[place] = (number, str(curve), *dissolve)
+        if name in SETTINGS:
+            frames = (check_dissolve(str(name), frames) for frames in dissolve)
+            entries[place] = (*check_key(str(name), number, curve), *frames)
     elif kind == "face":
         entries[place] = {"enabled": bool(value["enabled"]), "order": int(value["order"])}
     elif kind in ("cut", "link"):

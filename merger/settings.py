@@ -58,6 +58,11 @@ IGNORED = {
 }
 """Settings a mode passes over. Source: spec merging 3.11."""
 
+WHOLE_FRAME = ("image_denoise_power", "bicubic_degrade_power", "color_degrade_power", "compat")
+"""What is done to a frame as a whole: faces of one frame may differ in everything else. The frame is softened where any
+of its faces has a mode that softens it. Mode raw-predict makes a square of the frame, so it is not one face's either.
+"""
+
 
 def _is_blended(settings: MergeSettings) -> bool:
     return not settings.mode.startswith("raw")

@@ -60,14 +60,18 @@ class Neighborhood:
     def __init__(self, frames: Sequence[FrameFaces], tracks: Sequence[Track]) -> None:
         self._frames = frames
         self._around = neighbors(tracks)
-        self._measures: dict[int, dict[int, FaceMeasures]] = {}
+        self._measures: dict[int, dict[int, list[FaceMeasures]]] = {}
 
     def add(self, frame: int, measures: Sequence[FaceMeasures]) -> None:
         """Takes the measures of a frame; faces outside it have none."""
         # Both in one order: two faces with the same landmarks (a copied file) are two.
         faces = iter(enumerate(self._frames[frame].faces))
-        places = [next(p for p, f in faces if np.array_equal(f.landmarks[0], m.point)) for m in measures]
-        self._measures[frame] = dict(zip(places, measures, strict=True))
+        known = self._measures[frame] = {}
+        place = -1
+        for one in measures:
+            if one.rendering == 0:
+                place = next(p for p, f in faces if np.array_equal(f.landmarks[0], one.point))
+            known.setdefault(place, []).append(one)
 
     def knows(self, frame: int) -> bool:
         """Whether the measures of a frame are at hand."""
@@ -79,19 +83,28 @@ class Neighborhood:
             del self._measures[number]
 
     def adjustment(self, frame: int, settings: MergeSettings) -> list[FaceAdjustment] | None:
-        """What becomes of the measured faces of a frame, for `composite_faces`; None: it was not measured.
+        """What becomes of the measured faces of a frame, for `composite_faces`: all in its first rendering, then all in
+        the next; None: it was not measured.
 
         Args:
-            settings: of this frame.
+            settings: of the faces of this frame that have none of their own.
         """
         if frame not in self._measures:
             return None
-        return [self._of_face(frame, place, settings) for place in self._measures[frame]]
+        here = self._frames[frame]
+        return [
+            self._of_face(frame, place, rendering, here.faces[place].settings_in(settings, rendering))
+            for rendering in range(len(here.shares))
+            for place in self._measures[frame]
+        ]
 
-    def _of_face(self, frame: int, place: int, settings: MergeSettings) -> FaceAdjustment:
-        around = self._around.get((frame, place), [(frame, place)])
-        known = [(other - frame, self._measures.get(other, {}).get(face)) for other, face in around]
-        return adjust([(apart, measures) for apart, measures in known if measures is not None], settings)
+    def _of_face(self, frame: int, place: int, rendering: int, settings: MergeSettings) -> FaceAdjustment:
+        own = self._measures[frame][place][rendering]
+        alike = [(0, own)]
+        for other, face in self._around.get((frame, place), ()):
+            several = self._measures.get(other, {}).get(face, ()) if other != frame else ()
+            alike += [(other - frame, one) for one in several if one.kind == own.kind][:1]
+        return adjust(sorted(alike, key=lambda one: one[0]), settings)
 
 
 def adjust(around: Sequence[tuple[int, FaceMeasures]], settings: MergeSettings) -> FaceAdjustment:

@@ -59,8 +59,9 @@ class SteadyShot:
     def heard_by(self) -> dict[int, set[int]]:
         """Place of a frame -> the other frames whose pixels have a say in it; frames that look at none are left out."""
         heard: dict[int, set[int]] = {}
-        for (frame, _), around in neighbors(self.tracks).items():
-            if self.jobs[frame].settings.looks_around:
+        for (frame, place), around in neighbors(self.tracks).items():
+            job = self.jobs[frame]
+            if any(one.looks_around for one in job.frame.faces[place].settings or (job.settings,)):
                 heard.setdefault(frame, set()).update(other for other, _ in around if other != frame)
         return heard
 

@@ -154,16 +154,21 @@ def steady_faces(frames: Sequence[FrameFaces], tracks: Sequence[Track], strength
     Args:
         frames: of the whole shot, in order.
         tracks: of `link_faces`; faces in none stay as they are.
-        strengths: of each frame, 0..100; at 0 its faces stay as they are, to the bit.
+        strengths: of each frame, 0..100, for the faces that have no settings of their own; at 0 a face stays as it is,
+            to the bit.
     """
     steadied = [list(frame.faces) for frame in frames]
     for track in tracks:
-        if len(track) < 3 or not any(strengths[frame] for frame, _ in track):
-            continue
         faces = [frames[frame].faces[place] for frame, place in track]
-        moved = _steady_track(faces, np.array([f for f, _ in track]), [strengths[f] for f, _ in track])
-        for (frame, place), landmarks in zip(track, moved, strict=True):
-            if strengths[frame]:
+        wanted = [
+            face.settings[0].landmark_strength if face.settings else strengths[frame]
+            for face, (frame, _) in zip(faces, track, strict=True)
+        ]
+        if len(track) < 3 or not any(wanted):
+            continue
+        moved = _steady_track(faces, np.array([frame for frame, _ in track]), wanted)
+        for (frame, place), landmarks, strength in zip(track, moved, wanted, strict=True):
+            if strength:
                 steadied[frame][place] = dataclasses.replace(steadied[frame][place], landmarks=landmarks)
     return [
         frame if list(frame.faces) == faces else dataclasses.replace(frame, faces=tuple(faces))

@@ -6,9 +6,11 @@ A key says: from this frame on the setting has this value, and so it goes on to 
     linear  it changes evenly up to the next key
     smooth  it changes without a bend at the keys, and never beyond their values
 
-Words and switches only hold. Nothing changes across a cut: there a key holds up to the next one. Before the first key
-the setting has the value it has without any key. Source: spec merging 10.1; the smooth curve is the monotone cubic of
-F. N. Fritsch and J. Butland, "A method for constructing local monotone piecewise cubic interpolants", 1984.
+Words and switches only hold. A key of a word may dissolve: for so many frames, its own the first, what was before and
+what it says are both rendered and mixed, in even steps. Nothing changes across a cut: there a key holds up to the next
+one. Before the first key the setting has the value it has without any key. Source: spec merging 10.1; the smooth curve
+is the monotone cubic of F. N. Fritsch and J. Butland, "A method for constructing local monotone piecewise cubic
+interpolants", 1984.
 """
 
 from __future__ import annotations
@@ -33,17 +35,29 @@ SETTINGS = tuple(_SPECS)
 MOVING = frozenset(name for name, spec in _SPECS.items() if spec.is_number)
 """Settings that can be anything between two values; the others only hold."""
 
+DISSOLVING = ("mode", "mask_mode", "color_transfer", "sharpen_mode")
+"""Words whose keys may dissolve."""
+
+LONGEST_DISSOLVE = 250
+"""Frames."""
+
+Mixture = list[tuple[Any, float]]
+"""Values and their shares, the newest first."""
+
 _WHOLE = frozenset(("erode_mask", "blur_mask"))
 """Sizes of kernels. The other numbers may have decimals between keys: 1 % of the size of a face is seen to jump."""
 
 
 @dataclass(frozen=True)
 class Key:
-    """From `frame` on the setting has `value`; `curve` leads from there to the next key."""
+    """From `frame` on the setting has `value`; `curve` leads from there to the next key. In the first `dissolve` frames
+    what was before is mixed in.
+    """
 
     frame: int
     value: Any
     curve: str = "hold"
+    dissolve: int = 0
 
 
 def check_key(name: str, value: Any, curve: str = "hold") -> tuple[Any, str]:
@@ -64,6 +78,15 @@ def check_key(name: str, value: Any, curve: str = "hold") -> tuple[Any, str]:
         return value, curve
     is_number = isinstance(value, int) and not isinstance(value, bool)
     return check_value(spec, str(value) if spec.choices and is_number else value), curve
+
+
+def check_dissolve(name: str, frames: int) -> int:
+    """Over how many frames a key dissolves. BadOption: it cannot, or not over so many."""
+    if frames and name not in DISSOLVING:
+        raise BadOption(f"Of all settings {', '.join(DISSOLVING)} may dissolve. Received: {name}.")
+    if isinstance(frames, bool) or not isinstance(frames, int) or not 0 <= frames <= LONGEST_DISSOLVE:
+        raise BadOption(f"A key dissolves over 0 to {LONGEST_DISSOLVE} frames. Received: {frames}.")
+    return frames
 
 
 def shifted(name: str, value: Any, by: int) -> Any:
@@ -104,6 +127,35 @@ def value_at(keys: Sequence[Key], frame: int, without: Any, cuts: Sequence[int] 
     # The cubic through both values with these slopes, as what it adds to the first value (Hermite's form).
     smooth = part * part * (3 - 2 * part)
     return key.value + rise * smooth + part * (1 - part) * ((1 - part) * first - part * last)
+
+
+def mixture_at(keys: Sequence[Key], frame: int, without: Mixture, cuts: Sequence[int] = ()) -> Mixture:
+    """What a word is mixed of at a frame; usually one value alone. `without`: what it is before the first key."""
+    mixture: Mixture = []
+    left = 1.0
+    for key in reversed(keys[: _last_at(keys, frame) + 1]):
+        share = _share(key, frame, cuts)
+        mixture.append((key.value, left * share))
+        left *= 1 - share
+        if not left:
+            break
+    else:
+        mixture += [(value, left * share) for value, share in without]
+    joined: Mixture = []
+    for value, share in mixture:
+        if joined and joined[-1][0] == value:
+            joined[-1] = value, joined[-1][1] + share
+        else:
+            joined.append((value, share))
+    return joined
+
+
+def _share(key: Key, frame: int, cuts: Sequence[int]) -> float:
+    """How much of a frame is as a key says: all of it where its scene is over, or begins with the key."""
+    scene = bisect_right(cuts, key.frame)
+    if bisect_right(cuts, frame) != scene or key.frame == (cuts[scene - 1] if scene else 0):
+        return 1.0
+    return min(1.0, (frame - key.frame + 1) / (key.dissolve + 1))
 
 
 def settled(name: str, value: Any) -> Any:

@@ -417,6 +417,21 @@ def test_more_keys_than_the_classical_merger_had() -> None:
     assert keys.press(KeyPress("w", control=True)) is Answer.UNKNOWN
 
 
+def test_settings_of_one_face_are_changed_by_the_same_keys() -> None:
+    keys = keyboard(3)
+    keys.session.frames = tuple(SessionFrame(f"{n}.png", (("a", 1), ("b", 2))) for n in range(3))
+    keys.press(KeyPress("ArrowDown"))
+    keys.press(KeyPress("ArrowDown"))
+    assert keys.session.face == 2
+    type_in(keys, "3W6")  # no square of one face
+    assert [keys.session.settings_at(0, track).mode for track in (None, 1, 2)] == ["overlay", "overlay", "seamless"]
+    assert [keys.session.settings_at(0, track).erode_mask for track in (1, 2)] == [0, 5]
+    keys.press(KeyPress("ArrowUp"))
+    keys.press(KeyPress("ArrowUp"))
+    type_in(keys, "6")
+    assert keys.session.settings_at(0, 2).mode == "raw-predict"
+
+
 def test_keys_of_the_window() -> None:
     keys = keyboard()
     view = keys.session.view

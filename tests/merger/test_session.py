@@ -377,6 +377,62 @@ def test_settings_of_a_face_are_taken_along_too() -> None:
     assert erosions(made) == [0] * 4
 
 
+def test_the_face_that_is_worked_at_has_settings_and_undo_of_its_own() -> None:
+    made = session(4, tracks=(3, 5))
+    render_all(made)
+    made.work_at(5)
+    made.set("mode", "seamless")
+    made.shift("image_denoise_power", 5)  # of the whole frame
+    made.set_key("blur_mask", 2, 8)
+    assert [(made.settings_at(2, track).mode, made.settings_at(2, track).blur_mask) for track in (3, 5)] == [
+        ("overlay", 0),
+        ("seamless", 8),
+    ]
+    assert {made.settings_at(1, track).image_denoise_power for track in (None, 3, 5)} == {5}
+    assert render_all(made) == [0, 1, 2, 3]
+    made.undo()
+    assert render_all(made) == [2, 3]
+    made.replace_settings({1: {"erode_mask": 4}})
+    assert [made.settings_at(2, track).erode_mask for track in (3, 5)] == [0, 4]
+    assert made.settings_at(2).image_denoise_power == 5
+    made.follow_all(5)
+    assert made.settings_at(2, 5) == made.settings_at(2, 3)
+    for change in (lambda: made.set("mode", "raw-predict"), lambda: made.set_key("mode", 1, "raw-predict")):
+        with pytest.raises(BadOption, match="square of the whole frame"):
+            change()
+    with pytest.raises(BadOption, match="There is no face 4"):
+        made.work_at(4)
+
+
+def test_the_faces_of_a_frame_follow_each_other_in_a_circle() -> None:
+    made = session(2, tracks=(5, 3))
+    seen = [(made.next_face(), made.face)[1] for _ in range(4)]
+    assert seen == [3, 5, 0, 3]
+    made.next_face(-1)
+    assert made.face == 0
+    made.next_face(-1)
+    assert made.face == 5
+
+
+def test_a_change_that_dissolves_renders_the_frames_it_reaches() -> None:
+    made = session(8, cuts=(6,))
+    made.choose_dissolve(2)
+    made.go(3)
+    render_all(made)
+    made.set("mode", "seamless")
+    assert [[(share, own[0].mode) for share, own in made.renderings(frame)] for frame in (3, 5)] == [
+        [(pytest.approx(1 / 3), "seamless"), (pytest.approx(2 / 3), "overlay")],
+        [(1.0, "seamless")],
+    ]
+    assert render_all(made) == [3, 4, 5, 6, 7]
+    made.set_key("mode", 3, "seamless", dissolve=1)
+    assert render_all(made) == [3, 4]
+    made.undo()
+    assert render_all(made) == [3, 4]
+    with pytest.raises(BadOption, match="0 to 250 frames"):
+        made.choose_dissolve(1000)
+
+
 def test_every_change_is_told_once_it_is_there() -> None:
     made = session()
     told: list[int] = []

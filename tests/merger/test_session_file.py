@@ -85,6 +85,23 @@ def test_everything_is_read_as_it_was_written(tmp_path: Path) -> None:
     assert found.session.settings_at(3) == MergeSettings(mode="seamless", erode_mask=2, morph_factor=0.5)
 
 
+def test_dissolves_and_the_face_that_is_worked_at_are_kept(tmp_path: Path) -> None:
+    before = filled()
+    before.choose_dissolve(12)
+    before.work_at(2)
+    before.set_key("mode", 2, "overlay", dissolve=5)
+    session_of(tmp_path).save(before)
+    after = loaded(session_of(tmp_path))
+    assert (after.new_dissolve, after.face) == (12, 2)
+    assert [(key.frame, key.value, key.dissolve) for key in after.timeline.keys("mode", 2)] == [(2, "overlay", 5)]
+    assert len(after.renderings(3)) == len(before.renderings(3)) == 2
+    plain = json.loads(session_of(tmp_path).path.read_text("utf-8"))
+    assert {"setting": "mode", "face": 2, "keys": [[2, "overlay", "hold", 5]]} in plain["tracks"]
+    after.undo()
+    after.redo()
+    assert content(after) == content(before)
+
+
 def test_the_file_is_plain_json_with_paths_from_the_workspace_on(tmp_path: Path) -> None:
     file = session_of(tmp_path)
     file.save(filled())
@@ -147,6 +164,7 @@ def test_a_file_of_the_first_version_can_be_read(tmp_path: Path) -> None:
         lambda text: text.replace('"cursor"', '"cursors"'),
         lambda text: text.replace('"seamless"', '"no such mode"'),
         lambda text: text.replace('"hold"', '"wavy"'),
+        lambda text: text.replace('"hold"]', '"hold", 3]'),
         lambda text: text.replace('"screen"', '"screens"'),
         lambda text: text.replace('["key", 0,', '["secret", 0,'),
     ],

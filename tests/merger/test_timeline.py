@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
 from core.errors import BadOption
 from merger.ledger import Ledger
-from merger.settings import MergeSettings
+from merger.settings import WHOLE_FRAME, MergeSettings
 from merger.timeline import Timeline
 
 
@@ -128,3 +129,116 @@ def test_settings_of_a_later_version_are_kept_and_passed_over() -> None:
     line = Timeline(3, MergeSettings(), Ledger({("key", 0, "sparkle", 1): (5, "hold")}))
     assert line.settings_at(2) is line.base
     assert ("key", 0, "sparkle", 1) in line.ledger.entries
+
+
+# ------------------------------------------------------------- faces of one frame, and settings that dissolve
+
+
+def words(line: Timeline, frame: int, faces: Sequence[int] = (0,)) -> list[tuple[float, list[tuple[str, str]]]]:
+    return [(share, [(one.mode, one.mask_mode) for one in own]) for share, own in line.renderings(frame, faces)]
+
+
+def test_what_is_done_to_the_whole_frame_is_no_faces_own() -> None:
+    line = timeline()
+    for name in WHOLE_FRAME:
+        value = "dfl" if name == "compat" else 40
+        line.set_key("x", name, 2, value, "hold", face=7)
+        assert line.keys(name, 7) == []
+        assert {getattr(line.settings_at(3, face), name) for face in (0, 1, 7)} == {value}
+    line.spread("x", 4, 6, {"image_denoise_power": 9, "erode_mask": 3}, 7, pin=True)
+    assert [line.settings_at(4, face).image_denoise_power for face in (0, 7)] == [9, 9]
+    assert [line.settings_at(4, face).erode_mask for face in (0, 7)] == [0, 3]
+    line.ledger.change("by hand", {("key", 7, "image_denoise_power", 0): (77, "hold")})
+    assert line.settings_at(0, 7).image_denoise_power == 0
+
+
+def test_a_square_is_of_the_whole_frame() -> None:
+    line = timeline()
+    line.set_key("x", "mode", 0, "seamless", "hold", face=2)
+    with pytest.raises(BadOption, match="raw-predict for face 2"):
+        line.set_key("x", "mode", 3, "raw-predict", "hold", face=2)
+    line.ledger.change("by hand", {("key", 2, "mode", 3): ("raw-predict", "hold")})
+    assert [line.settings_at(frame, 2).mode for frame in (2, 3)] == ["seamless", "overlay"]
+    line.spread("x", 5, 10, {"mode": "raw-predict"}, pin=False)
+    line.set_key("x", "erode_mask", 5, 9, "hold", face=2)
+    assert line.settings_at(6, 2) == line.settings_at(6)
+    assert line.spread("x", 5, 6, {"mode": "raw-predict"}, 2, pin=False) is False
+
+
+def test_settings_that_dissolve_together_are_two_renderings() -> None:
+    line = timeline()
+    line.set_key("x", "mode", 2, "seamless", "hold", dissolve=3)
+    line.set_key("x", "mask_mode", 2, "full", "hold", dissolve=3)
+    assert words(line, 1) == [(1.0, [("overlay", "dst")])]
+    assert words(line, 3) == [(0.5, [("seamless", "full")]), (0.5, [("overlay", "dst")])]
+    assert words(line, 5) == [(1.0, [("seamless", "full")])]
+    assert line.settings_at(2).mode == "seamless"
+
+
+def test_settings_that_dissolve_one_after_the_other_are_more() -> None:
+    line = timeline()
+    line.set_key("x", "mode", 2, "seamless", "hold", dissolve=3)
+    line.set_key("x", "mask_mode", 3, "full", "hold", dissolve=3)
+    assert words(line, 3, (0, 5)) == [
+        (0.25, [("seamless", "full")] * 2),
+        (0.25, [("seamless", "dst")] * 2),
+        (0.5, [("overlay", "dst")] * 2),
+    ]
+    for frame in range(10):
+        assert sum(share for share, _ in line.renderings(frame, (0, 5))) == pytest.approx(1)
+
+
+def test_one_face_dissolves_and_the_other_does_not() -> None:
+    line = timeline()
+    line.set_key("x", "mode", 4, "seamless", "hold", face=2, dissolve=1)
+    assert words(line, 4, (1, 2)) == [
+        (0.5, [("overlay", "dst"), ("seamless", "dst")]),
+        (0.5, [("overlay", "dst"), ("overlay", "dst")]),
+    ]
+    assert words(line, 4, (1,)) == [(1.0, [("overlay", "dst")])]
+
+
+def test_what_is_not_seen_needs_no_second_rendering_and_a_square_none_at_all() -> None:
+    line = timeline()
+    line.set_key("x", "sharpen_mode", 4, "box", "hold", dissolve=4)
+    assert len(line.renderings(5, (0,))) == 1
+    line.set_key("x", "blursharpen_amount", 0, 20, "hold")
+    assert len(line.renderings(5, (0,))) == 2
+    line.set_key("x", "mode", 5, "raw-predict", "hold", dissolve=4)
+    assert words(line, 6) == [(1.0, [("raw-predict", "dst")])]
+
+
+def test_scenes_that_are_linked_do_not_dissolve_into_each_other_either() -> None:
+    line = timeline(cuts=(5,))
+    line.link(True)
+    line.set_key("x", "mode", 4, "seamless", "hold", dissolve=4)
+    assert [len(line.renderings(frame, (0,))) for frame in (4, 5, 6)] == [2, 1, 1]
+
+
+def test_keys_keep_their_dissolve_and_new_ones_take_the_one_that_is_asked_for() -> None:
+    line = timeline()
+    line.spread("x", 3, 4, {"mode": "seamless", "erode_mask": 2}, pin=True, dissolve=6)
+    assert [key.dissolve for key in line.keys("mode")] == [6, 0]
+    assert [key.dissolve for key in line.keys("erode_mask")] == [0, 0]
+    line.spread("x", 3, 4, {"mode": "hist-match"}, pin=True)
+    assert [(key.value, key.dissolve) for key in line.keys("mode")] == [("hist-match", 6), ("overlay", 0)]
+    with pytest.raises(BadOption, match="Received: erode_mask"):
+        line.set_key("x", "erode_mask", 1, 1, "hold", dissolve=3)
+
+
+def test_what_one_face_has_of_its_own_is_replaced_or_taken_away_alone() -> None:
+    line = timeline()
+    line.set_key("x", "erode_mask", 0, 3, "hold")
+    line.set_key("x", "erode_mask", 0, 5, "hold", face=1)
+    line.set_key("x", "erode_mask", 0, 7, "hold", face=2)
+    line.replace_keys(
+        "x", {2: {"erode_mask": 3, "mode": "seamless", "image_denoise_power": 9}, 4: {"mode": "seamless"}}, 2
+    )
+    assert erosions(line, 2)[:4] == [3, 3, 3, 3]
+    assert [key.frame for key in line.keys("mode", 2)] == [2]
+    assert line.settings_at(5).image_denoise_power == 0
+    assert erosions(line, 1) == [5] * 10
+    line.remove_tracks(1)
+    assert erosions(line, 1) == [3] * 10
+    assert line.faces_of_their_own() == [2]
+    assert line.remove_tracks(0) is False

@@ -11,7 +11,18 @@ from hypothesis import strategies as st
 from scipy.interpolate import PchipInterpolator
 
 from core.errors import BadOption
-from merger.tracks import Key, check_key, curve_at, following, settled, shifted, value_at
+from merger.tracks import (
+    DISSOLVING,
+    Key,
+    check_dissolve,
+    check_key,
+    curve_at,
+    following,
+    mixture_at,
+    settled,
+    shifted,
+    value_at,
+)
 
 
 def test_before_the_first_key_a_setting_is_what_it_is_without_keys_and_a_key_holds_up_to_the_next() -> None:
@@ -112,3 +123,46 @@ def test_a_key_put_into_a_curve_carries_the_curve_on() -> None:
     assert [curve_at(keys, frame) for frame in (0, 5, 10, 20)] == ["linear", "linear", "hold", "hold"]
     assert curve_at(keys, 5, cuts=[3]) == "hold"
     assert curve_at([], 5) == "hold"
+
+
+def shares(keys: list[Key], frames: range, cuts: tuple[int, ...] = ()) -> list[dict[str, float]]:
+    return [dict(mixture_at(keys, frame, [("old", 1.0)], cuts)) for frame in frames]
+
+
+def test_a_word_dissolves_in_even_steps_and_half_way_it_is_half() -> None:
+    keys = [Key(4, "new", dissolve=3)]
+    assert shares(keys, range(3, 9)) == [
+        {"old": 1},
+        {"new": 0.25, "old": 0.75},
+        {"new": 0.5, "old": 0.5},
+        {"new": 0.75, "old": 0.25},
+        {"new": 1},
+        {"new": 1},
+    ]
+    assert shares([Key(4, "new")], range(3, 5)) == [{"old": 1}, {"new": 1}]
+    assert shares([Key(4, "new", dissolve=1)], range(4, 6)) == [{"new": 0.5, "old": 0.5}, {"new": 1}]
+
+
+def test_one_dissolve_goes_on_under_the_next() -> None:
+    keys = [Key(2, "a", dissolve=3), Key(4, "b", dissolve=1)]
+    assert shares(keys, range(3, 6)) == [
+        {"a": 0.5, "old": 0.5},
+        {"b": 0.5, "a": 0.375, "old": 0.125},
+        {"b": 1},
+    ]
+    assert shares([Key(2, "a"), Key(4, "a", dissolve=9)], range(4, 6)) == [{"a": 1}, {"a": 1}]
+
+
+def test_nothing_dissolves_across_a_cut_nor_into_a_scene() -> None:
+    keys = [Key(4, "new", dissolve=7)]
+    assert shares(keys, range(5, 8), (6,)) == [{"new": 0.25, "old": 0.75}, {"new": 1}, {"new": 1}]
+    assert shares(keys, range(4, 6), (4,)) == [{"new": 1}, {"new": 1}]
+    assert shares([Key(0, "new", dissolve=5)], range(2)) == [{"new": 1}, {"new": 1}]
+
+
+def test_only_words_that_are_seen_as_a_whole_dissolve() -> None:
+    assert [check_dissolve(name, 12) for name in DISSOLVING] == [12] * 4
+    assert check_dissolve("erode_mask", 0) == 0
+    for name, frames in (("erode_mask", 3), ("compat", 1), ("mode", -1), ("mode", 251), ("mode", 2.5), ("mode", True)):
+        with pytest.raises(BadOption, match="Received"):
+            check_dissolve(name, frames)  # type: ignore[arg-type]
