@@ -41,7 +41,7 @@ def spot_gallery(judged: Judged, strips: Strips, title: str, spots: Sequence[Spo
 
 
 def say_which(judged: Judged, troubles: Iterable[Trouble]) -> str:
-    """ "3 frames (00031.png to 00033.png (3))": how many frames, and which, the first few runs of them."""
+    """ "3 frames (00031.png to 00033.png)": how many frames, and which, the first few runs of them."""
     frames = sorted({trouble.frame for trouble in troubles})
     return f"{say_frames(len(frames))} ({say_runs([judged.names[n] for n in frames], 3)})"
 

@@ -11,7 +11,7 @@ import hashlib
 import io
 import json
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from core.journal import JsonLines
 from core.progress import Progress
 from mainscripts.merge_session import look_for_cuts, with_movement
 from merger.frames import FrameFaces
+from merger.journal import RenderKey
 from merger.meters import (
     METERS_NAME,
     FaceReading,
@@ -89,14 +90,18 @@ class Meters:
     """The meters of one run: reads as frames are finished, and tells at the end.
 
     Every frame is appended to the file at once, without the figures that only its neighbors tell, so that a killed run
-    loses nothing; `keep` writes the file anew, in order and complete.
+    loses nothing; `keep` writes the file anew, in order and complete. Frames of earlier runs that had other settings,
+    or another state of the model, are not compared with those of this one.
 
     Args:
         folder: of merged frames.
+        keys: of all frames of the shot, by stem, as they would be rendered now.
     """
 
-    def __init__(self, shot: SteadyShot, folder: Path) -> None:
+    def __init__(self, shot: SteadyShot, folder: Path, keys: Mapping[str, RenderKey]) -> None:
         self._shot = shot
+        self._looks = {frame.stem: keys[frame.stem].look for frame in shot.frames}
+        self._plan = hashlib.blake2b(" ".join(self._looks.values()).encode(), digest_size=6).hexdigest()
         self._folder = folder
         self._place_of = {frame.stem: place for place, frame in enumerate(shot.frames)}
         self._lines = JsonLines(folder / METERS_NAME)
@@ -105,7 +110,8 @@ class Meters:
 
     def take(self, frame: FrameFaces, readings: Sequence[FaceReading]) -> None:
         """What was read off a frame that was finished just now."""
-        records = meter_records(self._place_of[frame.stem], frame, readings)
+        read = meter_records(self._place_of[frame.stem], frame, readings)
+        records = [replace(record, look=self._looks[frame.stem]) for record in read]
         self._taken[frame.stem] = records
         for record in records:
             self._lines.add(asdict(record))
@@ -128,6 +134,7 @@ class Meters:
                 earlier = sorted(before.get(frame.stem, ()), key=lambda record: record.face)
                 found = [replace(record, index=place) for record in earlier[: len(frame.faces)]]
             scene = bisect_right(self._shot.scene_starts, place) + 1
+            found = [r if r.look != self._looks[frame.stem] else replace(r, plan=self._plan) for r in found]
             records += [replace(r, scene=scene, track=None, flicker=None, old_flicker=None, jitter=None) for r in found]
         self._records = with_figures(records, self._shot.tracks)
         self._folder.mkdir(parents=True, exist_ok=True)
@@ -140,6 +147,13 @@ class Meters:
             self.keep()
         for line in tell(self._records):
             progress.say(line)
+        stems = {record.stem for record in self._records}
+        unlike = {record.stem for record in self._records if record.plan != self._plan}
+        if 0 < len(unlike) < len(stems):
+            progress.say(
+                f"  {len(unlike)} of {len(stems)} frames were merged with other settings, or another state of the "
+                "model: they are compared with each other only."
+            )
 
 
 def tell(records: Sequence[MeterRecord]) -> list[str]:
@@ -147,14 +161,14 @@ def tell(records: Sequence[MeterRecord]) -> list[str]:
     if all(record.flicker is None and record.jitter is None for record in records):
         return []
     scenes = sorted({record.scene or 1 for record in records})
-    lines = ["Steadiness (flicker in Lab, jitter in thousandths of the face):"]
+    lines = ["Steadiness (flicker in levels of Lab, jitter in thousandths of the face; --report judges them):"]
     for scene in scenes[:_NAMED_SCENES]:
         mine = [record for record in records if (record.scene or 1) == scene]
         figures = steadiness(mine)
         name = f"scene {scene}, {mine[0].stem} to {mine[-1].stem}" if len(scenes) > 1 else f"{figures.frames} frames"
         lines.append(
             f"  {name}: flicker {_figure(figures.flicker)} (the footage {_figure(figures.old_flicker)}), "
-            f"jitter {_figure(figures.jitter)}, color off the ring by {_figure(figures.difference)}"
+            f"jitter {_figure(figures.jitter)}, the face {_figure(figures.difference)} levels off its surroundings"
         )
     if len(scenes) > _NAMED_SCENES:
         lines.append(f"  and {len(scenes) - _NAMED_SCENES} more scenes; all are in {METERS_NAME}.")

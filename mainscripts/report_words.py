@@ -122,7 +122,7 @@ def as_rgb(lab: NDArray) -> NDArray[np.uint8]:
 
 
 def say_color(difference: NDArray) -> str:
-    """A difference of two Lab colors in words: "darker and redder"."""
+    """A difference of two Lab colors in words: "darker, redder and bluer"."""
     pairs = (("brighter", "darker"), ("redder", "less red"), ("yellower", "bluer"))
     words = [pair[0] if d > 0 else pair[1] for pair, d in zip(pairs, difference, strict=True) if abs(d) > _CLEAR]
-    return " and ".join(words) or "different in color"
+    return " and ".join(filter(None, (", ".join(words[:-1]), *words[-1:]))) or "different in color"

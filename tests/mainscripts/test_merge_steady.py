@@ -16,12 +16,13 @@ from mainscripts import merge, merge_steady
 from mainscripts.merge_steady import CHART_NAME, SCENES_NAME, Meters, draw_meters, steady_jobs, tell
 from merger.face_tools import FaceTools
 from merger.frames import FrameFaces, collect_frames
+from merger.journal import RenderKey
 from merger.meters import METERS_NAME, FaceReading, MeterRecord, read_meters, with_figures
 from merger.rounds import FrameJob
 from merger.sequence import merge_sequence
 from merger.settings import MergeSettings
 from samplelib.faceset import open_faceset
-from tests.mainscripts.test_merge import Shot
+from tests.mainscripts.test_merge import Listener, Shot
 from tests.merger.scenes import TintedPredictor, smooth_frame
 from tests.merger.shots import film
 
@@ -111,9 +112,11 @@ def test_a_killed_run_keeps_its_figures(tmp_path: Path) -> None:
         face, ring, old_face, old_ring = ((light, a, b) for light, a, b in chance.random((4, 3)).tolist())
         colors.append([FaceReading(face, ring, old_face, old_ring, False)])
 
+    keys = {frame.stem: RenderKey(frame.stem, "", "as ever", "", "") for frame in shot.frames}
+
     def merge_some(name: str, places: Sequence[int], is_killed: bool = False) -> bytes:
         folder = tmp_path / name
-        meters = Meters(shot, folder)
+        meters = Meters(shot, folder, keys)
         for place in places:
             meters.take(shot.frames[place], colors[place])
         if is_killed:
@@ -131,6 +134,35 @@ def test_a_killed_run_keeps_its_figures(tmp_path: Path) -> None:
     assert (tmp_path / "killed last" / CHART_NAME).exists()
 
 
+def test_frames_of_other_settings_are_not_compared(tmp_path: Path) -> None:
+    """Ten frames, of which three are merged anew with other settings; then all of them with settings of their own."""
+    shot = steady_jobs(jobs(film(10, noise=0.4), tmp_path / "frames"), [], tmp_path, 1, SILENT)
+    readings = [FaceReading((50.0, 0.0, 0.0), (40.0, 0.0, 0.0), (50.0, 0.0, 0.0), (40.0, 0.0, 0.0), False)]
+
+    def merge_some(places: Sequence[int], settings: Sequence[str]) -> tuple[list[int], str]:
+        """The frames whose jitter is known, and what was said."""
+        keys = {frame.stem: RenderKey(frame.stem, "", settings[n], "", "") for n, frame in enumerate(shot.frames)}
+        meters, listener = Meters(shot, tmp_path, keys), Listener()
+        for place in places:
+            meters.take(shot.frames[place], readings)
+        meters.keep()
+        meters.tell(listener)
+        return [r.index for r in read_meters(tmp_path / METERS_NAME) if r.jitter is not None], listener.text
+
+    known, said = merge_some(range(10), ["old"] * 10)
+    assert known == list(range(1, 9))
+    assert "other settings" not in said
+    known, said = merge_some([4, 5, 6], ["new"] * 10)
+    assert known == [1, 2, 5, 8]
+    assert "7 of 10 frames were merged with other settings, or another state of the model" in said
+    known, said = merge_some([0, 1, 2, 3, 7, 8, 9], ["new"] * 10)  # the rest follows
+    assert known == list(range(1, 9))
+    assert "other settings" not in said
+    # Keys of a session: every frame has settings of its own, and one of them is changed afterwards.
+    assert merge_some(range(10), [f"key {n}" for n in range(10)])[0] == list(range(1, 9))
+    assert merge_some([3], [f"key {n}" if n != 3 else "changed" for n in range(10)])[0] == list(range(1, 9))
+
+
 def records(scenes: int) -> list[MeterRecord]:
     made = [
         MeterRecord(
@@ -146,7 +178,7 @@ def records(scenes: int) -> list[MeterRecord]:
 
 def test_every_scene_has_its_line() -> None:
     assert tell(records(1))[1] == (
-        "  4 frames: flicker 2.00 (the footage 0.00), jitter 20.00, color off the ring by 5.50"
+        "  4 frames: flicker 2.00 (the footage 0.00), jitter 20.00, the face 5.50 levels off its surroundings"
     )
     lines = tell(records(23))
     assert len(lines) == 22

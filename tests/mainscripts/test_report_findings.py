@@ -150,3 +150,6 @@ def test_runs_of_frames_in_words() -> None:
     names = ["00001.png", "00002.png", "00003.png", "00007.png", "still.png"]
     assert say_runs(names) == "00001.png to 00003.png (3), 00007.png, still.png"
     assert say_runs(names, 1) == "00001.png to 00003.png (3) and 2 more runs"
+    assert say_runs(names[:3]) == "00001.png to 00003.png"
+    assert say_runs(names[:1]) == "00001.png"
+    assert say_runs([]) == ""

@@ -31,4 +31,5 @@ def test_reach_in_words() -> None:
 def test_colors_in_words_and_as_rgb() -> None:
     assert say_color(np.array([10, -5, 1])) == "brighter and less red"
     assert say_color(np.array([0, 0, -4])) == "bluer"
+    assert say_color(np.array([9, -5, -4])) == "brighter, less red and bluer"
     np.testing.assert_array_equal(as_rgb(np.array([[100.0, 0, 0], [0, 0, 0]])), [[255] * 3, [0] * 3])
