@@ -89,8 +89,8 @@ def run(workspace: Workspace, options: MergeOptions, progress: Progress) -> Merg
     keys = steady.with_neighbors(
         {job.frame.stem: render_key(job.frame, job.settings, networks, writer.key) for job in steady.jobs}
     )
+    meters = Meters(steady, folders.merged, keys)
     keys = {job.frame.stem: keys[job.frame.stem] for job in wanted}
-    meters = Meters(steady, folders.merged)
     starts = {plan.jobs[place].frame.stem for place in steady.scene_starts}
     cuts = [place for place, job in enumerate(wanted) if job.frame.stem in starts]
     if stream is not None:
@@ -190,7 +190,7 @@ def _merge(
             folders.merged, folders.masks, tools.resolution, tools.face_type, tools.segment_face_type, writer
         )
         outcome = MergeOutcome()
-        with Engine(tools, setup, steady.jobs, workers=options.workers, total=len(jobs), progress=progress) as engine:
+        with Engine(tools, setup, steady.jobs, jobs, workers=options.workers, progress=progress) as engine:
             for part in steady.adjusted(jobs, engine):
                 done = engine.merge(
                     part,

@@ -23,10 +23,11 @@ from facelib.prediction import Predictor
 from merger.face_tools import FaceTools, require_networks
 from merger.journal import Networks
 from models.base import State
-from models.registry import find_model, known_values, load_model, options_class, read_for_use
+from models.registry import SavedModel, find_model, known_values, load_model, options_class, read_for_use
 
 if TYPE_CHECKING:
     from mainscripts.merge_options import MergeOptions
+    from models.checkpoint import Checkpoint
 
 _MORPHING = ("AMP",)
 
@@ -48,7 +49,7 @@ def open_model(folder: Path, options: MergeOptions, progress: Progress) -> tuple
         model, notes = load_model(saved, device=options.device, found=checkpoint)
         for note in notes:
             progress.say(note)
-        tools = FaceTools.of(model)
+        tools = dataclasses.replace(FaceTools.of(model), on_cpu=_on_cpu(saved, checkpoint, options.device))
         return dataclasses.replace(tools, enhance=_load_enhancer(options.device)) if enhanced else tools
 
     networks = Networks(
@@ -57,6 +58,15 @@ def open_model(folder: Path, options: MergeOptions, progress: Progress) -> tuple
         enhancer=pretrained.FACE_ENHANCER.git_blob[:12] if enhanced else "",
     )
     return networks, load
+
+
+def _on_cpu(saved: SavedModel, checkpoint: Checkpoint, device: str) -> Callable[[], FaceTools] | None:
+    """What loads the model a second time, for faces that its graphics card fails on; None: it is on the CPU."""
+    from core.nn.device import choose_devices
+
+    if choose_devices(device)[0].kind == "cpu":
+        return None
+    return lambda: FaceTools.of(load_model(saved, device="cpu", found=checkpoint)[0])
 
 
 def shape_words(class_name: str, saved: Mapping[str, Any]) -> str:

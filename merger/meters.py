@@ -87,6 +87,9 @@ class MeterRecord:
         touches_border: whether the mask reaches the frame's border.
         yaw, pitch: of the head, degrees; above 0 the nose points to image-left, the face looks up.
         confidence: 0..1, how sure the face finder was.
+        look: of the key it was rendered with (merger/journal.py).
+        plan: the looks that the whole shot was to have when the frame last had the one it was to have. Flicker and
+            jitter of frames from different plans would be those of a change of settings.
     """
 
     index: int
@@ -108,6 +111,8 @@ class MeterRecord:
     flicker: float | None = None
     old_flicker: float | None = None
     jitter: float | None = None
+    look: str = ""
+    plan: str = ""
 
 
 def read_colors(frame: NDArray, merged: MergedFrame, faces: Sequence[FrameFace]) -> list[FaceReading]:
@@ -223,7 +228,7 @@ def _less(face: Lab | None, ring: Lab | None) -> Lab | None:
 
 
 def with_figures(records: Sequence[MeterRecord], tracks: Sequence[Sequence[tuple[int, int]]]) -> list[MeterRecord]:
-    """The records with what only neighbors tell: track, flicker and jitter.
+    """The records with what only neighbors of the same plan tell: track, flicker and jitter.
 
     Args:
         tracks: of merger/temporal.py: (frame, place of the face in it) of each sequence of faces.
@@ -236,7 +241,7 @@ def with_figures(records: Sequence[MeterRecord], tracks: Sequence[Sequence[tuple
         in_frame = {frame: filled.get((frame, face)) for frame, face in track}
         for place in track:
             before, now, after = (in_frame.get(place[0] + step) for step in (-1, 0, 1))
-            if now is None or before is None or after is None:
+            if now is None or before is None or after is None or len({before.plan, now.plan, after.plan}) > 1:
                 continue
             filled[place] = dataclasses.replace(
                 now,

@@ -9,13 +9,17 @@ import numpy as np
 import pytest
 
 from core.errors import BadOption, MissingInput
+from core.nn.steps import Device
 from core.options import resolve
 from core.progress import SilentProgress
+from mainscripts import merge_model
 from mainscripts.merge_model import fingerprint, open_model, shape_words
 from mainscripts.merge_options import MergeOptions
+from merger.face_tools import FaceTools
 from models.base import State
 from models.checkpoint import CheckpointStore
 from models.checkpoint_files import TrainingState
+from tests.merger.scenes import TintedPredictor
 
 
 class Listener(SilentProgress):
@@ -99,3 +103,26 @@ def test_a_fingerprint_tells_any_change_of_the_weights() -> None:
     assert fingerprint({"encoder": {"weight": changed}}) != before
     assert fingerprint({"encoder": {"weight": parts["encoder"]["weight"].reshape(2, 3)}}) != before
     assert fingerprint({"encoder": {"bias": parts["encoder"]["weight"]}}) != before
+
+
+def test_a_model_on_a_graphics_card_can_be_loaded_on_the_cpu_too(
+    odd_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For faces that the card has no room for. Until then nothing is loaded a second time."""
+    write_model(odd_folder, "anna")
+    loaded: list[str] = []
+
+    def load_stub(saved: object, *, device: str, found: object) -> tuple[TintedPredictor, list[str]]:
+        loaded.append(device)
+        return TintedPredictor(), []
+
+    monkeypatch.setattr(merge_model, "load_model", load_stub)
+    for device, kind in (("cpu", "cpu"), ("0", "gpu")):
+        chosen = [Device(f"{kind.upper()}:0", kind, 0, "", None)]
+        monkeypatch.setattr("core.nn.device.choose_devices", lambda text, chosen=chosen: chosen)
+        tools = FaceTools.of(open_model(odd_folder, options(device=device), Listener())[1]())
+        assert (tools.on_cpu is None) == (kind == "cpu")
+    assert loaded == ["cpu", "0"]
+    assert tools.on_cpu is not None
+    assert tools.on_cpu().resolution == 48
+    assert loaded == ["cpu", "0", "cpu"]

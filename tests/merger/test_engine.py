@@ -76,8 +76,7 @@ class Shot:
 
     def engine(self, name: str, workers: int, predictor: TintedPredictor) -> Engine:
         """One that writes into the folder `name`."""
-        total = len(self.jobs)
-        return Engine(predictor, self.setup(name), self.jobs, workers=workers, total=total, progress=SILENT)
+        return Engine(predictor, self.setup(name), self.jobs, self.jobs, workers=workers, progress=SILENT)
 
     def files(self, name: str) -> dict[str, str]:
         """Name and hash of everything under the folder `name`."""

@@ -19,7 +19,7 @@ from core.images import read_image, write_image
 from core.progress import SILENT
 from facelib.prediction import Prediction
 from merger.compositors import CompositorSetup
-from merger.engine import merge_frames
+from merger.engine import Engine
 from merger.face_tools import FaceTools
 from merger.frames import FrameFace, FrameFaces
 from merger.journal import Networks, render_key
@@ -137,13 +137,8 @@ def test_the_engine_makes_the_same_for_any_number_of_workers(tmp_path: Path) -> 
         for folder in folders:
             folder.mkdir()
         setup = CompositorSetup(*folders, MODEL.resolution, MODEL.face_type)
-        merge_frames(
-            *(jobs, TOOLS, setup),
-            workers=workers,
-            on_error="stop",
-            on_merged=lambda frame, _: done.append(frame.stem),
-            progress=SILENT,
-        )
+        with Engine(TOOLS, setup, jobs, jobs, workers=workers, progress=SILENT) as engine:
+            engine.merge(jobs, on_error="stop", on_merged=lambda frame, _: done.append(frame.stem))
         assert len(done) == len(jobs)
         done.clear()
         for job in jobs:

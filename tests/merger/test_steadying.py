@@ -138,8 +138,8 @@ def rendered(
     """Merges with processes; the files, how many faces the model was asked about, and how many processes it took."""
     predictor = CountingPredictor(32)
     setup = CompositorSetup(folder / "merged", folder / "masks", 32, FaceType.FULL)
-    how: dict[str, Any] = {"workers": workers, "total": 0, "progress": SILENT, "most_kept_bytes": most_bytes}
-    with Engine(predictor, setup, shot.jobs, **how) as engine:
+    how: dict[str, Any] = {"workers": workers, "progress": SILENT, "most_kept_bytes": most_bytes}
+    with Engine(predictor, setup, shot.jobs, shot.jobs, **how) as engine:
         processes = set()
         for part in shot.adjusted(shot.jobs, engine, frames_per_part):
             outcome = engine.merge(part, on_error="stop", on_merged=lambda *_: None)
@@ -182,7 +182,7 @@ def test_every_frame_is_read_once(walk: SteadyShot, tmp_path: Path) -> None:
 
     setup = CompositorSetup(tmp_path / "merged", tmp_path / "masks", 32, FaceType.FULL)
     first = walk.jobs[:3]
-    with Engine(Thief(32), setup, walk.jobs, workers=1, total=3, progress=SILENT) as engine:
+    with Engine(Thief(32), setup, walk.jobs, first, workers=1, progress=SILENT) as engine:
         for part in walk.adjusted(first, engine):
             assert engine.merge(part, on_error="stop", on_merged=lambda *_: None).merged == 3
     assert not first[0].frame.path.exists()
