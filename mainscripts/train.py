@@ -185,9 +185,7 @@ def _train(
         if options.preview:
             progress.say(f"Previews and the chart of the losses: {previews.folder}")
         progress.say(KEY_HELP if commands.interactive else "Ctrl-C saves and stops.")
-        progress.say(
-            "The first iteration takes longer than the others, with large networks some minutes: they are compiled."
-        )
+        progress.say("The first iteration compiles the networks, which takes seconds, or minutes with large ones.")
         loop_settings = training_settings(options, values)
         report = run_training(model, batches, store, state, loop_settings, commands, previews, progress)
     progress.say(closing_words(report, store))
