@@ -1,14 +1,14 @@
 """How faces move from frame to frame, for motion blur.
 
-The center of a face is followed from the frame before to the frame after. Where one of them does not show the face, or
-shows it far away (a cut, or somebody else), there is no motion. Source: spec merging 1.4; 8, Q6.
+The center of a face is followed along its track (merger/temporal.py) from the frame before to the frame after. Where
+one of them does not show the face, or shows it far away (a cut, or somebody else), there is no motion. Source: spec
+merging 1.4; 8, Q6.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import math
-from collections.abc import Container, Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,62 +18,38 @@ from core.geometry import invert_affine, transform_points
 from facelib.alignment import frame_to_face
 from facelib.face_type import FaceType
 from merger.frames import STILL, FrameFace, FrameFaces, Motion
-
-FARTHEST_STEP = 0.5
-"""A face that moves by more than this part of its width in one frame was cut to."""
+from merger.temporal import link_faces
 
 _SIDE = 256
 
-_Center = tuple[float, float, float]
 
-
-def with_motion(frames: Sequence[FrameFaces], scene_starts: Container[int] = ()) -> list[FrameFaces]:
-    """The frames with every face's motion entered.
+def with_motion(frames: Sequence[FrameFaces], scene_starts: Collection[int] = ()) -> list[FrameFaces]:
+    """The frames with every face's motion entered: from the frame before to the frame after, as far as its track goes.
+    None where the frame before or after is there, but does not show the face: nobody knows how it came or went.
 
     Args:
         frames: of the whole shot, in order.
-        scene_starts: numbers of frames that begin a scene, where those are known; no motion reaches across.
+        scene_starts: places of frames that begin a scene, where those are known; no motion reaches across.
     """
-    centers = [[_center_if_any(face) for face in frame.faces] for frame in frames]
-    moved = []
-    for number, frame in enumerate(frames):
-        before = number if number == 0 or number in scene_starts else number - 1
-        last = number + 1 == len(frames) or number + 1 in scene_starts
-        after = number if last else number + 1
-        faces = []
-        for face, here in zip(frame.faces, centers[number], strict=True):
-            came = here if before == number or here is None else _follow(here, centers[before])
-            went = here if after == number or here is None else _follow(here, centers[after])
-            motion = STILL
-            if came is not None and went is not None and after > before:
-                motion = Motion(went[0] - came[0], went[1] - came[1], after - before)
-            faces.append(dataclasses.replace(face, motion=motion))
-        moved.append(dataclasses.replace(frame, faces=tuple(faces)))
-    return moved
+    starts = {0, *scene_starts, len(frames)}
+    moving = [[dataclasses.replace(face, motion=STILL) for face in frame.faces] for frame in frames]
+    for track in link_faces(frames, scene_starts):
+        centers = {number: _center(frames[number].faces[place]) for number, place in track}
+        for number, place in track:
+            before = number if number in starts else number - 1
+            after = number if number + 1 in starts else number + 1
+            if before < after and before in centers and after in centers:
+                (x, y), (dx, dy) = centers[before], centers[after]
+                motion = Motion(dx - x, dy - y, after - before)
+                moving[number][place] = dataclasses.replace(moving[number][place], motion=motion)
+    return [dataclasses.replace(frame, faces=tuple(faces)) for frame, faces in zip(frames, moving, strict=True)]
 
 
-def _center(face: FrameFace) -> _Center:
-    """Center (x, y) of the FULL square and its side, in frame pixels."""
+def _center(face: FrameFace) -> tuple[float, float]:
+    """Center (x, y) of the FULL square, frame pixels."""
     matrix = frame_to_face(face.landmarks, FaceType.FULL, _SIDE)
     x, y = transform_points(np.array([_SIDE / 2, _SIDE / 2]), invert_affine(matrix))
-    return float(x), float(y), _SIDE / math.hypot(*matrix[:, 0])
-
-
-def _center_if_any(face: FrameFace) -> _Center | None:
-    """None where the landmarks are no face's; its frame will be told of when it is merged."""
-    try:
-        return _center(face)
-    except NotAFace:
-        return None
-
-
-def _follow(here: _Center, there: Sequence[_Center | None]) -> _Center | None:
-    """The same face in a neighboring frame: the nearest, if it is near enough."""
-    known = [other for other in there if other is not None]
-    if not known:
-        return None
-    nearest = min(known, key=lambda other: math.dist(here[:2], other[:2]))
-    return nearest if math.dist(here[:2], nearest[:2]) <= FARTHEST_STEP * max(here[2], nearest[2]) else None
+    return float(x), float(y)
 
 
 def with_classical_motion(frames: Sequence[FrameFaces]) -> list[FrameFaces]:

@@ -1,8 +1,11 @@
 """Time: which faces follow each other, how numbers are smoothed along them, and faces that do not tremble.
 
-A *track* is one face through consecutive frames of one scene, as (frame, place of the face in its frame). Whatever is
-smoothed is smoothed along a track with weights that look back and ahead alike, `REACH` frames at most; so nothing lags
-behind, nothing crosses a cut, and a frame depends on few others.
+A *track* is one face through consecutive frames of one scene, as (frame, place of the face in its frame). Along it
+numbers are smoothed, missed faces are bridged (merger/gaps.py), and faces move (merger/motion.py). Who is who is
+another question (facelib/tracking.py): a person who comes back has a new track here.
+
+What smooths weighs frames before and after alike, `REACH` of them at most; so nothing lags behind, nothing crosses a
+cut, and a frame depends on few others.
 
 `steady_faces` takes the trembling out of landmarks before anything is cut out. Place, size and roll of each face go
 where a parabola through the frames around puts them; what differs from that much more than this scene usually trembles
@@ -18,7 +21,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,6 +43,9 @@ LONGEST_GAP = 5
 """Frames in a row without the face that do not end a track."""
 
 Track = list[tuple[int, int]]
+
+_Seen = tuple[Track, NDArray, int]
+"""A track so far, its last square, and whose it is known to be (0: not known)."""
 
 _FRAMES_PER_STRENGTH = 1 / 12.5
 """Spread of the parabola's weights in frames. It follows accelerations, which a mean does not, and has to look twice as
@@ -76,9 +82,9 @@ def time_weights(times: NDArray, now: float, sigma: float, degree: int, reach: i
     return weights / weights.sum()
 
 
-def link_faces(frames: Sequence[FrameFaces], scene_starts: Sequence[int] = ()) -> list[Track]:
+def link_faces(frames: Sequence[FrameFaces], scene_starts: Collection[int] = ()) -> list[Track]:
     """The tracks of a shot, by where the faces are and how large, ordered by first frame. Landmarks that are no face's
-    are in none.
+    are in none. Faces that are known to be two people's (`FrameFace.track`) are never in one.
 
     Args:
         frames: of the whole shot, in order.
@@ -86,36 +92,42 @@ def link_faces(frames: Sequence[FrameFaces], scene_starts: Sequence[int] = ()) -
     """
     starts = set(scene_starts)
     done: list[Track] = []
-    active: list[tuple[Track, NDArray]] = []
+    active: list[_Seen] = []
     for number, frame in enumerate(frames):
         kept = [] if number in starts else [t for t in active if number - t[0][-1][0] <= LONGEST_GAP + 1]
-        done += [track for track, _ in active if not any(track is other for other, _ in kept)]
+        done += [track for track, *_ in active if not any(track is other for other, *_ in kept)]
         active = kept
-        squares = {
-            place: square for place, face in enumerate(frame.faces) if (square := _square_if_any(face)) is not None
-        }
-        given = _assign(active, list(squares.values()), number)
-        for order, (place, square) in enumerate(squares.items()):
+        here: list[_Seen] = [
+            ([(number, place)], square, face.track)
+            for place, face in enumerate(frame.faces)
+            if (square := _square_if_any(face)) is not None
+        ]
+        given = _assign(active, here)
+        for order, (places, square, person) in enumerate(here):
             if order in given:
-                index = given[order]
-                active[index][0].append((number, place))
-                active[index] = (active[index][0], square)
+                track, _, known = active[given[order]]
+                track += places
+                active[given[order]] = track, square, person or known
             else:
-                active.append(([(number, place)], square))
-    return sorted(done + [track for track, _ in active])
+                active.append((places, square, person))
+    return sorted(done + [track for track, *_ in active])
 
 
-def _assign(active: Sequence[tuple[Track, NDArray]], squares: Sequence[NDArray], frame: int) -> dict[int, int]:
-    """Number of a square -> its track; none for those too far from all."""
-    if not active or not squares:
+def _assign(active: Sequence[_Seen], here: Sequence[_Seen]) -> dict[int, int]:
+    """Number of a face -> its track; none for those too far from all."""
+    if not active or not here:
         return {}
-    costs = np.array([[_apart(last, square, frame - track[-1][0]) for square in squares] for track, last in active])
+    costs = np.array([[_apart(before, after) for after in here] for before in active])
     rows, columns = linear_sum_assignment(np.minimum(costs, 2.0))
     return {int(c): int(r) for r, c in zip(rows, columns, strict=True) if costs[r, c] <= 1.0}
 
 
-def _apart(before: NDArray, after: NDArray, frames: int) -> float:
-    """How badly two squares fit; above 1 they are not the same face."""
+def _apart(track: _Seen, face: _Seen) -> float:
+    """How badly a face fits; above 1 it is not the same one."""
+    (places, before, known), ([(frame, _)], after, person) = track, face
+    if known and person and known != person:
+        return math.inf
+    frames = frame - places[-1][0]
     side = math.exp(max(before[2], after[2]))
     farthest = _FARTHEST_STEP + _STEP_PER_MISSED_FRAME * (frames - 1)
     return max(math.dist(before[:2], after[:2]) / side / farthest, abs(after[2] - before[2]) / _MOST_GROWTH)

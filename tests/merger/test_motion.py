@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -95,3 +96,20 @@ def test_landmarks_that_are_no_faces_do_not_move_and_stop_nobody() -> None:
     for moved in (motions(with_motion(frames)), motions(with_classical_motion(frames))):
         assert [found[0] for found in moved[:3]] == [STILL] * 3
         assert moved[3][0].dx == pytest.approx(4, abs=1e-3)
+
+
+def test_faces_move_along_the_tracks_that_steady_them_too() -> None:
+    """Two people who are known by number are never taken for one, however near they come."""
+    frames = shot((50, 50), (54, 50), (58, 50), (62, 50))
+    frames = [
+        FrameFaces(frame.path, tuple(dataclasses.replace(face, track=1 + number // 2) for face in frame.faces))
+        for number, frame in enumerate(frames)
+    ]
+    moved = motions(with_motion(frames))
+    assert near(moved[0][0], 4, 0, 1)
+    assert moved[1:3] == [[STILL], [STILL]]
+
+
+def test_motion_that_was_found_before_counts_for_nothing() -> None:
+    once = with_motion(shot((50, 50), (52, 50), (55, 50), (59, 50)))
+    assert motions(with_motion(once, [1, 2, 3])) == [[STILL]] * 4

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +16,7 @@ from core.geometry import invert_affine, transform_points
 from facelib.alignment import average_yaw, frame_to_face, frame_to_unit
 from facelib.face_type import FaceType
 from merger.frames import FrameFace, FrameFaces
+from merger.settings import MergeSettings
 from merger.temporal import FARTHEST_MOVE, REACH, Track, link_faces, neighbors, steady_faces, time_weights
 from tests.merger.scenes import painted_landmarks
 from tests.merger.shots import film
@@ -188,3 +190,29 @@ def test_the_turn_of_whole_heads_is_steadied_too() -> None:
     heads = steady_faces(shot, tracks, strengths)
     assert trembling(turns(heads)) < 0.5 * trembling(turns(shot))
     assert trembling(corners(heads, FaceType.HEAD)) < 0.5 * trembling(corners(shot, FaceType.HEAD))
+
+
+def test_two_people_are_never_in_one_track() -> None:
+    shot = film(6)
+    people = [
+        dataclasses.replace(f, faces=(dataclasses.replace(f.faces[0], track=track),))
+        for f, track in zip(shot, (1, 0, 1, 2, 2, 2), strict=True)
+    ]
+    assert link_faces(people) == [[(0, 0), (1, 0), (2, 0)], [(3, 0), (4, 0), (5, 0)]]
+
+
+def test_the_strength_of_a_face_is_its_own() -> None:
+    shot = film(12, noise=1.0)
+    own = [
+        dataclasses.replace(
+            f, faces=(dataclasses.replace(f.faces[0], settings=(MergeSettings(stabilize_landmarks=0),)),)
+        )
+        for f in shot
+    ]
+    tracks = link_faces(shot)
+    assert all(a is b for a, b in zip(steady_faces(own, tracks, [30] * 12), own, strict=True))
+    ready = [
+        dataclasses.replace(f, faces=(dataclasses.replace(f.faces[0], settings=(MergeSettings(),)),)) for f in shot
+    ]
+    for mine, usual in zip(steady_faces(ready, tracks, [0] * 12), steady_faces(shot, tracks, [30] * 12), strict=True):
+        assert np.array_equal(mine.faces[0].landmarks, usual.faces[0].landmarks)
