@@ -243,7 +243,8 @@ def _refusal(spec: OptionSpec, received: Any) -> BadOption:
     if spec.kind is bool:
         rule = "y or n"
     elif spec.choices:
-        rule = "one of " + ", ".join(dict.fromkeys([*spec.choices, *(s for v in spec.choices.values() for s in v)]))
+        every = [*spec.choices, *(s for v in spec.choices.values() for s in v)]
+        rule = "one of " + ", ".join(s for n, s in enumerate(every) if s.lower() not in map(str.lower, every[:n]))
     else:
         rule = wanted.get(spec.kind, "text") + (f" ({accepted})" if accepted else "")
         if spec.step is not None:

@@ -18,6 +18,7 @@ import contextlib
 import errno
 import os
 import platform
+import re
 import shlex
 import sys
 import textwrap
@@ -34,7 +35,7 @@ from core.options import REQUIRED, OptionSpec, parse_value, show_value, specs
 from core.paths import internal_folder, logs_folder
 from core.progress import JsonProgress, Progress, SilentProgress, TqdmProgress
 from mainscripts.answers import repeat_line, settle
-from mainscripts.commands import COMMANDS, Call, Command, Everywhere, find_command, group
+from mainscripts.commands import COMMANDS, Call, Command, Everywhere, did_you_mean, find_command, group
 
 THEN = "--then"
 """Stands between two commands of one line."""
@@ -172,7 +173,10 @@ class _Parser(argparse.ArgumentParser):
     """argparse whose complaints are sentences of ours."""
 
     def error(self, message: str) -> NoReturn:
-        raise BadOption(f"{message[:1].upper()}{message[1:]}.", f"All flags: {self.prog} --help.")
+        strange = re.search(r"unrecognized arguments: --([\w-]+)", message)
+        flags = (flag.removeprefix("--") for flag in self._option_string_actions)
+        meant = did_you_mean(strange[1], flags) if strange else ""
+        raise BadOption(f"{message[:1].upper()}{message[1:]}.", f"{meant} All flags: {self.prog} --help.".lstrip())
 
 
 def parse(words: Sequence[str]) -> Call | None:
@@ -308,12 +312,13 @@ def _value(spec: OptionSpec, given: Any, workspace: Path) -> Any:
 def _set_values(texts: Sequence[str], known: Sequence[OptionSpec]) -> Iterator[tuple[OptionSpec, str]]:
     """What every `--set` sets, and to what; where two options have one name, the first of `known` is meant."""
     names = {spelling: spec for spec in reversed(known) for spelling in (spec.flag, spec.name)}
+    known_names = list(dict.fromkeys(spec.name for spec in known))
     for text in texts:
         name, equals, value = text.partition("=")
         if not equals or name.strip() not in names:
             raise BadOption(
                 f"--set needs NAME=VALUE with an option of this command. Received: {text}.",
-                f"Options: {', '.join(dict.fromkeys(s.name for s in known))}.",
+                did_you_mean(name.strip(), known_names) or f"Options: {', '.join(known_names)}.",
             )
         yield names[name.strip()], value
 

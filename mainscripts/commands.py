@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import importlib
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -173,11 +173,16 @@ def find_command(words: Sequence[str]) -> tuple[Command, list[str]] | None:
         return None
     typed = " ".join(words[:2]) if half else words[0]
     known = [c.words for c in (half or COMMANDS)]
-    close = difflib.get_close_matches(typed, known, n=3, cutoff=0.5)
     raise BadOption(
         f"There is no command by that name. Received: {typed}.",
-        f"Did you mean: {', '.join(close)}?" if close else f"Commands: {', '.join(known)}.",
+        did_you_mean(typed, known) or f"Commands: {', '.join(known)}.",
     )
+
+
+def did_you_mean(typed: str, known: Iterable[str]) -> str:
+    """The question that names what is spelled much like what was typed; "" where nothing is."""
+    close = difflib.get_close_matches(typed, list(known), n=3, cutoff=0.65)
+    return f"Did you mean: {', '.join(close)}?" if close else ""
 
 
 def group(first_word: str) -> list[Command]:

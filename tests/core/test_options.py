@@ -58,6 +58,17 @@ def test_what_is_accepted(name: str, text: str, value: object) -> None:
     assert parse_value(_spec(name), text) == value
 
 
+def test_spellings_that_differ_in_case_alone_are_named_once() -> None:
+    @dataclass(kw_only=True)
+    class Dish(Options):
+        sauce: str = option("Pesto", "Sauce", choices={"Pesto": ("pesto", "green"), "Aioli": ("aioli",)})
+
+    (spec,) = specs(Dish)
+    assert parse_value(spec, "aioli") == "Aioli"
+    with pytest.raises(BadOption, match=r"Sauce must be one of Pesto, Aioli, green\. Received: ketchup\."):
+        parse_value(spec, "ketchup")
+
+
 @pytest.mark.parametrize(
     ("name", "text", "sentence"),
     [
