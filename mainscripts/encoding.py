@@ -16,8 +16,17 @@ BITRATE_HELP = "Empty: constant quality (--crf), which is the better choice unle
 
 
 def has_bitrate(options: Any) -> bool:
-    """Whether a bit rate can be chosen; lossless forms and ProRes have none."""
-    return not options.lossless and options.encoder != "prores4444"
+    """Whether a bit rate can be chosen: lossless forms and ProRes have none, and a quality goes without."""
+    return not options.lossless and options.encoder != "prores4444" and options.crf is None
+
+
+def refuse_two_sizes(crf: int | None, bitrate: float | None) -> None:
+    """BadOption where both a quality and a bit rate are told: one follows from the other."""
+    if crf is not None and bitrate is not None:
+        raise BadOption(
+            f"A video has a constant quality or a bit rate. Received: --crf {crf} and --bitrate {bitrate:g}.",
+            "Leave one of them out.",
+        )
 
 
 @dataclass(kw_only=True)
@@ -87,6 +96,7 @@ def choose_encoder(options: EncodingOptions, bitrate: float | None, extension: s
             f"{encoder.word} goes into {', '.join(encoder.containers)}. Received: {extension}.",
             "Change the suffix of the output file, or --encoder.",
         )
+    refuse_two_sizes(options.crf, bitrate)
     if not encoder.has_quality and (options.crf is not None or bitrate is not None):
         raise BadOption(f"{encoder.word} has one quality, a high one. Received: --crf or --bitrate.", "Leave it out.")
     quality = encoder.usual_quality if options.crf is None else options.crf

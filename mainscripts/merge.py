@@ -17,7 +17,7 @@ from core.words import counted
 from facelib.prediction import Predictor
 from mainscripts.merge_faces import choose_faces
 from mainscripts.merge_model import open_model
-from mainscripts.merge_options import Folders, MergeOptions
+from mainscripts.merge_options import Folders, MergeOptions, settings_without_use
 from mainscripts.merge_output import open_writer, require_space
 from mainscripts.merge_report import ShotFolders, report_places, write_merge_report
 from mainscripts.merge_session import leaves_as_is, plan_merge
@@ -73,6 +73,8 @@ def run(workspace: Workspace, options: MergeOptions, progress: Progress) -> Merg
     if options.report:
         report_places(folders.merged)  # what is in its way is told before hours of work
     settings = MergeSettings.part_of(options)
+    if (unused := settings_without_use(options)) and not options.uses_session:
+        progress.say(f"Not used, for the mode or another setting passes them over: {', '.join(unused)}.")
     stream = open_stream(options, workspace, folders.frames, progress)
     writer = stream.writer if stream is not None else open_writer(options, folders.frames, progress)
     if options.save_preset:

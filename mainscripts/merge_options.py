@@ -10,14 +10,14 @@ from typing import Any
 import psutil
 
 from core.errors import BadOption
-from core.options import Options, option
+from core.options import Options, option, show_value, specs
 from core.parallel import default_workers
 from core.paths import Workspace, default_workspace
 from mainscripts.merge_output import MergeOutputOptions
 from mainscripts.merge_session import SessionOptions, without_questions
 from merger.engine import ON_ERROR
 from merger.presets import Presets, read_settings
-from merger.settings import MergeSettings
+from merger.settings import IGNORED, MergeSettings
 from models.registry import MODEL_CLASSES, describe, list_models
 
 _MOST_WORKERS = 256
@@ -38,6 +38,26 @@ def _model_menu(settled: Any) -> list[tuple[str, str]]:
 def _newest_model(settled: Any) -> str | None:
     """What an empty answer means; None where there is none, or where the workspace, not known here, decides."""
     return next((name for name, _ in _model_menu(settled)), None)
+
+
+def _one_model(name: str, settled: Any) -> str:
+    """BadOption where two models are named."""
+    if settled.force_model_name not in (None, name):
+        raise BadOption(
+            f"One model merges. Received: --force-model-name {settled.force_model_name} and --model-name {name}.",
+            "Leave one of them out.",
+        )
+    return name
+
+
+def _render_or_keep(restart: bool, settled: Any) -> bool:
+    """BadOption where every frame is to be rendered anew, and older ones are to be left alone."""
+    if restart and settled.older_frames == "keep":
+        raise BadOption(
+            "Older frames are rendered anew, or they are kept. Received: --restart and --older-frames keep.",
+            "Leave one of them out.",
+        )
+    return restart
 
 
 def _has_to_choose(settled: Any) -> bool:
@@ -64,6 +84,7 @@ class MergeInputs(Options):
         "Model: a number, or a name",
         menu=_model_menu,
         when=_has_to_choose,
+        rule=_one_model,
         help="The trained model to use; the one saved last when not given.",
     )
     device: str = option(
@@ -117,7 +138,11 @@ class MergeOptions(MergeSettings, MergeOutputOptions, SessionOptions, MergeInput
         help="After two tries: copy the source frame and go on; skip it and go on; stop.",
     )
     restart: bool = option(
-        False, "Restart", ask=False, help="Renders every frame anew, also those that are up to date."
+        False,
+        "Restart",
+        ask=False,
+        rule=_render_or_keep,
+        help="Renders every frame anew, also those that are up to date.",
     )
 
     report: bool = option(
@@ -139,6 +164,20 @@ class MergeOptions(MergeSettings, MergeOutputOptions, SessionOptions, MergeInput
             **named,
             **(read_settings(Path(given["settings"])) if given.get("settings") else {}),
         }
+
+
+def settings_without_use(options: MergeOptions) -> list[str]:
+    """The settings, as flags, that were changed although the mode, or another setting, passes them over; a stabilizer
+    that is switched off asks for nothing."""
+    lonely = {spec.name for spec in specs(MergeSettings) if spec.when is not None and not spec.when(options)}
+    lonely |= set(IGNORED[options.mode]) | (set() if options.super_resolution_power else {"sr_range"})
+    lonely -= {name for name in lonely if name.startswith("stabilize_") and not getattr(options, name)}
+    usual = MergeSettings()
+    return [
+        f"--{spec.flag} {show_value(spec, getattr(options, spec.name))}"
+        for spec in specs(MergeSettings)
+        if spec.name in lonely and getattr(options, spec.name) != getattr(usual, spec.name)
+    ]
 
 
 @dataclass(frozen=True)

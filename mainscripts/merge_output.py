@@ -46,7 +46,10 @@ class MergeOutputOptions(EncodingOptions):
         help="linear: light, by the inverse of the video's transfer function. asis: the video's codes, 0 to 1.",
     )
     exr_source: bool = option(
-        False, "Source in .exr files", ask=False, help="Adds the untouched frame as the layer src."
+        False,
+        "Source in .exr files",
+        ask=False,
+        help="Adds the untouched frame as the layer src; to squares of raw-predict there is none.",
     )
     stream: Path | None = option(
         None,

@@ -66,6 +66,7 @@ def open_stream(
         "--crf": options.crf is not None,
         "--bitrate": options.bitrate is not None,
         "--reference-file": options.reference_file is not None,
+        "--ffmpeg": options.ffmpeg is not None,
     }
     lonely = [flag for flag, is_told in told.items() if is_told]
     if lonely:

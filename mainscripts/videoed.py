@@ -19,11 +19,12 @@ from core.paths import Workspace, find_video
 from core.progress import Progress
 from core.video.cutting import cut_video, frame_range, parse_moment
 from core.video.denoising import denoise_frames, finish_exchange
+from core.video.encoders import X264
 from core.video.extraction import ExtractionReport, extract_frames
 from core.video.probe import Probe, probe_video
 from core.video.properties import MATRICES, VideoProperties, show_rate
 from core.video.record import read_record
-from mainscripts.encoding import FFMPEG_HELP
+from mainscripts.encoding import FFMPEG_HELP, refuse_two_sizes
 
 _YES_HELP = "Agrees to --on-existing replace."
 _ON_EXISTING = {"replace": ("r",), "abort": ("a",)}
@@ -203,20 +204,21 @@ class CutVideoOptions(Options):
         None, "To time", help="As From; a named frame still belongs to the cut. Empty: the end."
     )
     audio_track_id: int = option(0, "Specify audio track id.", low=0, help="0 is the first audio track.")
-    bitrate: float | None = option(
-        None,
-        "Bitrate of output file in Mbit/s",
-        low=0.1,
-        help="Empty: constant quality (--crf), which is the better choice unless a size is prescribed.",
-    )
-    crf: int = option(
-        16, "Quality", low=0, high=51, ask=False, help="Of x264: 0 best, 16 visually lossless, 23 smaller."
+    crf: int | None = option(
+        None, "Quality", low=0, high=51, ask=False, help="Of x264: 0 best, 23 smaller. Empty: 16, visually lossless."
     )
     copy: bool = option(
         False,
         "Copy packets",
         ask=False,
         help="Keeps picture and sound bit for bit; the cut then begins at the key frame before From.",
+    )
+    bitrate: float | None = option(
+        None,
+        "Bitrate of output file in Mbit/s",
+        low=0.1,
+        when=lambda o: not o.copy and o.crf is None,
+        help="Empty: constant quality (--crf), which is the better choice unless a size is prescribed.",
     )
     output_file: Path | None = option(
         None, "Output file", ask=False, help="Default: <name>_cut beside the video. An earlier one moves to the trash."
@@ -230,6 +232,9 @@ def cut(workspace: Workspace, options: CutVideoOptions, progress: Progress) -> V
     Raises:
         MissingInput, BrokenFile, BadOption: no such video; not a video; times that make no part; no such audio track.
     """
+    refuse_two_sizes(options.crf, options.bitrate)
+    if options.copy and (options.crf is not None or options.bitrate is not None):
+        raise BadOption("What is copied is not encoded. Received: --copy with --crf or --bitrate.", "Leave one out.")
     start = parse_moment(options.from_time)
     end = parse_moment(options.to_time) if options.to_time else None
     path = find_video(options.input_file)
@@ -257,7 +262,7 @@ def cut(workspace: Workspace, options: CutVideoOptions, progress: Progress) -> V
             start,
             end,
             copy=options.copy,
-            crf=options.crf,
+            crf=X264.usual_quality if options.crf is None else options.crf,
             bitrate_megabits=options.bitrate,
             audio_track=options.audio_track_id if tracks else None,
             ffmpeg=options.ffmpeg,

@@ -96,6 +96,7 @@ def video_from_sequence(workspace: Workspace, options: VideoFromSequenceOptions,
             f"A video is written as {', '.join(CONTAINERS)}. Received: {options.output_file.name}.",
             "Change --output-file.",
         )
+    _refuse_sound_without_source(options)
     choice = choose_encoder(options, options.bitrate, extension)
     if choice.note:
         progress.say(choice.note)
@@ -144,6 +145,19 @@ def video_from_sequence(workspace: Workspace, options: VideoFromSequenceOptions,
     return made
 
 
+def _refuse_sound_without_source(options: VideoFromSequenceOptions) -> None:
+    if options.include_audio and options.reference_file is None:
+        raise BadOption(
+            "Sound comes from the reference video. Received: --include-audio without --reference-file.",
+            "Name the video, or leave --include-audio out.",
+        )
+    if options.audio_track_id and not options.include_audio:
+        raise BadOption(
+            f"No sound goes along. Received: --audio-track-id {options.audio_track_id} without --include-audio.",
+            "Add --include-audio, or leave it out.",
+        )
+
+
 def _open_reference(options: VideoFromSequenceOptions, progress: Progress) -> tuple[Path | None, Probe | None]:
     if options.reference_file is None:
         return None, None
@@ -166,6 +180,8 @@ def _pictures(
     kind = sequence.kind
     if kind.channels == 4 and not choice.keeps_alpha:
         progress.say("The images have an alpha channel, which this video cannot hold: it shows the colors alone.")
+    if kind.channels == 4 and options.alpha_dir is not None:
+        progress.say("The images have an alpha channel of their own, so the masks are not used for one.")
     if kind.channels == 4:
         return read_pictures(sequence, choice.keeps_alpha, codes), 4 if choice.keeps_alpha else 3
     if options.alpha_dir is None:

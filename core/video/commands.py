@@ -317,6 +317,8 @@ _PLANAR = {"nv12": "yuv420p", "p010le": "yuv420p10le"}
 
 def _lossy(stream: Any, frames: RawFrames, plan: EncodingPlan) -> tuple[Any, dict[str, Any]]:
     colors, encoder = plan.colors, plan.encoder
+    if encoder.family == "prores":
+        colors = replace(colors, range="tv")  # it has no word for its range, so all take it for limited
     deep = frames.depth == 16 and encoder.deep is not None
     if frames.channels == 1:
         stream = stream.filter("setparams", range="pc", **_NO_TAGS)

@@ -48,6 +48,7 @@ def test_lossless_forms_have_encoders_of_their_own() -> None:
         ({"extension": ".mp4", "encoder": "prores4444"}, r"prores4444 goes into \.mov"),
         ({"extension": ".mov", "encoder": "prores4444", "crf": 3}, "prores4444 has one quality"),
         ({"extension": ".mov", "encoder": "prores4444", "bitrate": 50.0}, "prores4444 has one quality"),
+        ({"crf": 20, "bitrate": 8.0}, r"a constant quality or a bit rate\. Received: --crf 20 and --bitrate 8"),
         ({"crf": 60}, r"quality of x264 ends at 51\. Received: --crf 60"),
     ],
 )
@@ -61,6 +62,7 @@ def test_a_bit_rate_is_asked_for_where_there_is_one() -> None:
     assert has_bitrate(EncodingOptions())
     assert not has_bitrate(EncodingOptions(lossless=True))
     assert not has_bitrate(EncodingOptions(encoder="prores4444"))
+    assert not has_bitrate(EncodingOptions(crf=20))
 
 
 @pytest.mark.parametrize(

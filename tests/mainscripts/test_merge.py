@@ -178,6 +178,13 @@ def test_other_settings_and_another_state_of_the_model_render_all_frames(shot: S
     assert "changed because of: model (6)" in said
 
 
+def test_settings_that_the_mode_passes_over_are_told(shot: Shot) -> None:
+    _, said = shot.merge(mode="overlay", hist_match_threshold=100)
+    assert "Not used, for the mode or another setting passes them over: --hist-match-threshold 100." in said
+    _, said = shot.merge(mode="hist-match", hist_match_threshold=100)
+    assert "Not used" not in said
+
+
 def test_new_frames_are_added_and_old_ones_kept(shot: Shot) -> None:
     shot.merge()
     shot.add_frame(7)

@@ -11,7 +11,7 @@ import pytest
 from core.errors import BadOption
 from core.options import resolve, specs
 from core.paths import Workspace
-from mainscripts.merge_options import Folders, MergeOptions, workers_by_default
+from mainscripts.merge_options import Folders, MergeOptions, settings_without_use, workers_by_default
 
 
 def test_flags_are_spelled_as_users_know_them() -> None:
@@ -44,6 +44,40 @@ def test_a_settings_file_goes_before_the_defaults_and_flags_before_it(tmp_path: 
     path.write_text('{"mask": 1}')
     with pytest.raises(BadOption, match="Received: mask"):
         resolve(MergeOptions, {"settings": path})
+
+
+def test_choices_that_exclude_each_other_are_refused() -> None:
+    for given, words in (
+        ({"restart": True, "older_frames": "keep"}, "--restart and --older-frames keep"),
+        ({"force_model_name": "one", "model_name": "two"}, "--force-model-name one and --model-name two"),
+    ):
+        with pytest.raises(BadOption, match=f"Received: {words}. Leave one of them out"):
+            resolve(MergeOptions, given)
+        for name, value in given.items():
+            assert getattr(resolve(MergeOptions, {name: value}), name) == value
+    assert resolve(MergeOptions, {"restart": False, "older_frames": "keep"}).older_frames == "keep"
+
+
+@pytest.mark.parametrize(
+    ("given", "unused"),
+    [
+        ({}, []),
+        ({"mode": "seamless", "color_transfer": "rct", "stabilize_seamless": 10}, []),
+        ({"mode": "overlay", "hist_match_threshold": 9}, ["--hist-match-threshold 9"]),
+        ({"mode": "overlay", "stabilize_seamless": 10}, ["--stabilize-seamless 10"]),
+        ({"mode": "overlay", "stabilize_seamless": 0}, []),
+        ({"mode": "raw-rgb", "erode_mask": 5, "color_transfer": "rct"}, ["--erode-mask 5", "--color-transfer rct"]),
+        ({"mode": "raw-predict", "output_face_scale": 5}, ["--output-face-scale 5"]),
+        ({"blursharpen_amount": 5}, ["--blursharpen-amount 5"]),
+        ({"blursharpen_amount": 5, "sharpen_mode": "box"}, []),
+        ({"sr_range": "correct"}, ["--sr-range correct"]),
+        ({"sr_range": "correct", "super_resolution_power": 10}, []),
+        ({"mode": "hist-match", "masked_hist_match": False}, []),
+        ({"mode": "seamless-hist-match", "masked_hist_match": False}, ["--masked-hist-match n"]),
+    ],
+)
+def test_settings_that_are_passed_over_are_known(given: dict[str, object], unused: list[str]) -> None:
+    assert settings_without_use(resolve(MergeOptions, given)) == unused
 
 
 def test_workers_leave_a_core_to_the_model() -> None:

@@ -97,7 +97,7 @@ def test_a_merge_in_one_form_after_the_other(shot: Shot) -> None:
         assert names(place.data_dst_merged) == [f"{stem}{suffix}" for stem in stems]
         masks = names(place.data_dst_merged_mask)
         assert masks == [f"{stem}{'.tif' if form == 'tiff16' else '.png'}" for stem in stems]
-        assert ("in another form were put into" in told) == (form != "tiff16")
+        assert ("these frames in another form" in told) == (form != "tiff16")
         again, _ = shot.merge(out=form)
         assert (again.rendered, again.up_to_date) == (0, 2)
         first, empty = (place.data_dst_merged / f"{stem}{suffix}" for stem in stems)

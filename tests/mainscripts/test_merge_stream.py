@@ -159,6 +159,7 @@ def test_a_frame_that_fails_is_copied_and_tried_again_next_time(shot: Shot) -> N
         ({"stream": "a.mp4", "exr_source": True}, r"Only \.exr files have these choices\. Received: --exr-source"),
         ({"exr_transfer": "asis"}, r"Only \.exr files have these choices\. Received: --exr-transfer with --out png\."),
         ({"encoder": "x265", "crf": 3}, r"Pictures need no encoder\. Received: --encoder, --crf"),
+        ({"ffmpeg": "/usr/bin/ffmpeg"}, r"Pictures need no encoder\. Received: --ffmpeg"),
     ],
 )
 def test_what_cannot_work_is_refused_before_the_model_is_loaded(shot: Shot, given: dict[str, Any], words: str) -> None:

@@ -357,7 +357,8 @@ def test_prores_takes_its_alpha_from_the_masks_or_from_the_images(workspace: Wor
     extract(workspace)
     fake_merge(workspace)
     words: dict[str, Any] = {"encoder": "prores4444", "alpha_dir": workspace.data_dst_merged_mask}
-    made_at = result(workspace, ".mov", **words)
+    told = Told()
+    made_at = result(workspace, ".mov", told, **words)
     for repeat in range(2):
         made = probe_video(made_at).video
         assert (made.codec, made.pixel_format, made.frames) == ("prores", "yuva444p12le", 12)
@@ -367,11 +368,12 @@ def test_prores_takes_its_alpha_from_the_masks_or_from_the_images(workspace: Wor
         assert (int(back[20, 30, 3]), int(back[5, 5, 3])) == (255, 0)
         frame = read_image(list_images(workspace.data_dst)[5]).astype(int)
         assert np.abs(back[..., :3] - frame).mean() < 3  # where the alpha is 0, too
+        assert ("the masks are not used" in told.text) == (repeat == 1)
         if repeat == 0:
             for path in list_images(workspace.data_dst_merged):
                 mask = read_gray(workspace.data_dst_merged_mask / path.name)
                 write_image(path, np.dstack([read_image(path), mask]))
-            made_at = result(workspace, ".mov", **words)
+            made_at = result(workspace, ".mov", told, **words)
     told = Told()
     result(workspace, ".mp4", told)
     assert "alpha channel, which this video cannot hold: it shows the colors alone" in told.text
@@ -584,6 +586,10 @@ def test_what_cannot_be_written_is_refused_first(workspace: Workspace) -> None:
     assert probe_video(result(workspace, ".mp4")).video.bit_depth == 10
     with pytest.raises(BadOption, match="1 audio tracks"):
         result(workspace, ".mp4", audio_track_id=1)
+    with pytest.raises(BadOption, match="Received: --include-audio without --reference-file"):
+        result(workspace, ".mp4", reference_file=None)
+    with pytest.raises(BadOption, match="Received: --audio-track-id 1 without --include-audio"):
+        result(workspace, ".mp4", audio_track_id=1, include_audio=False)
 
 
 def test_another_video_than_the_frames_came_from_is_told(workspace: Workspace) -> None:
@@ -618,6 +624,8 @@ def test_cut_video_refuses_in_words(workspace: Workspace) -> None:
         ({"audio_track_id": 3}, "1 audio tracks"),
         ({"output_file": video}, "overwrite"),
         ({"output_file": workspace.root / "a.gif"}, "written as"),
+        ({"crf": 20, "bitrate": 8.0}, "Received: --crf 20 and --bitrate 8"),
+        ({"copy": True, "crf": 20}, "Received: --copy with --crf or --bitrate"),
     ):
         with pytest.raises(BadOption, match=sentence):
             cut(workspace, CutVideoOptions.of(input_file=video, **given), Told())

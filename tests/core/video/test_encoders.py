@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -10,7 +12,7 @@ import pytest
 
 from core.errors import BadOption, ToolFailed
 from core.video.assembly import encode_video
-from core.video.commands import EncodingPlan, RawFrames
+from core.video.commands import EncodingPlan, RawFrames, build_encoding
 from core.video.encoders import ENCODER_WORDS, X264, Encoder, find_encoder
 from core.video.probe import probe_video
 from core.video.properties import ColorTags
@@ -86,6 +88,18 @@ def test_prores_keeps_the_alpha_exactly_and_the_colors_nearly(tmp_path: Path, dt
 def test_prores_without_alpha_has_none(tmp_path: Path) -> None:
     encode(tmp_path / "a.mov", np.stack([smooth_chart(64, 48)] * 2), find_encoder("prores4444"))
     assert probe_video(tmp_path / "a.mov").video.pixel_format.startswith("yuv444p1")
+
+
+def test_prores_of_full_range_footage_is_limited(tmp_path: Path) -> None:
+    """It cannot say otherwise: read as what it says, the chart is what it was. The command says so by itself, so that
+    it does not hang on what a release of ffmpeg inserts."""
+    chart, full = smooth_chart(64, 48), replace(BT709, range="pc")
+    encode(tmp_path / "a.mov", np.stack([chart] * 2), find_encoder("prores4444"), colors=full)
+    assert probe_video(tmp_path / "a.mov").video.colors.range == "tv"
+    assert np.abs(raw_frames(tmp_path / "a.mov", 64, 48)[1].astype(int) - chart).mean() < 1
+    plan = EncodingPlan(".mov", False, 0, None, full, Fraction(1), find_encoder("prores4444"))
+    command = build_encoding(Path("ffmpeg"), RawFrames(64, 48, 3, 8, Fraction(25)), plan, None, tmp_path / "a.mov")
+    assert re.findall(r"range=(?:tv|pc|full|limited)", " ".join(command))[-2:] == ["range=tv", "range=tv"]
 
 
 def test_gray_pictures_become_colorless_color(tmp_path: Path) -> None:
