@@ -24,6 +24,7 @@ from core.video.properties import ColorTags
 from core.video.record import FramesRecord, write_record
 from core.video.segments import plan_parts
 from mainscripts import merge, merge_stream
+from merger import rounds
 from merger.compositing import MergedFrame
 from merger.engine import MergeOutcome
 from merger.frames import FrameFaces
@@ -143,6 +144,25 @@ def test_a_frame_that_fails_is_copied_and_tried_again_next_time(shot: Shot) -> N
     report, _ = shot.merge(**given)
     assert report.rendered == 2
     assert not np.array_equal(raw_frames(target(shot), 160, 120)[1], source)
+
+
+def test_few_frames_wait_for_one_that_fails(shot: Shot, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its source stands in for frame 1 before those behind it pile up on the disk."""
+    waiting: list[int] = []
+    honest = FrameQueue._arrived
+
+    def arrived(queue: FrameQueue, stem: str, is_final: bool) -> None:
+        honest(queue, stem, is_final)
+        waiting.append(len(queue._waiting))
+
+    monkeypatch.setattr(FrameQueue, "_arrived", arrived)
+    monkeypatch.setattr(rounds, "_FRAMES_AHEAD", 3)
+    shot.write_face("00001_0.jpg", "00001.png", np.tile(np.arange(68, dtype=np.float32)[:, None], 2))
+    with pytest.raises(PartialFailure):
+        shot.merge(stream=target(shot), lossless=True)
+    assert len(waiting) == COUNT
+    assert max(waiting) == 2
+    assert probe_video(target(shot)).video.frames == COUNT
 
 
 @pytest.mark.parametrize(

@@ -97,6 +97,11 @@ def face_mean(view: FrameView) -> dict[str, np.ndarray]:
     return {"mean": view.answers[0].prediction.face.mean(axis=(0, 1)), "size": np.array(view.frame.shape)}
 
 
+def frame_size(view: FrameView) -> tuple[int, ...]:
+    """A measure."""
+    return view.frame.shape
+
+
 def test_measuring_sees_what_is_composited_and_writes_nothing(
     compositor: Compositor, frame: FrameFaces, tmp_path: Path
 ) -> None:
@@ -108,6 +113,36 @@ def test_measuring_sees_what_is_composited_and_writes_nothing(
     assert np.array_equal(measured.measures["mean"], told[0].prediction.face.mean(axis=(0, 1)))
     assert measured.measures["size"].tolist() == [90, 120, 3]
     assert not (tmp_path / "merged").exists()
+
+
+def test_a_measured_frame_that_is_kept_is_composited_without_being_read_or_asked_about_again(
+    compositor: Compositor, frame: FrameFaces, tmp_path: Path
+) -> None:
+    aligned = compositor.work_through(Prepare(0, frame, SETTINGS))
+    assert isinstance(aligned, Aligned)
+    assert aligned.size is None
+    told = answers(aligned)
+    compositor.work_through(Finish(0, told))
+    alone = (tmp_path / "merged" / "00001.png").read_bytes()
+
+    for number, is_kept in ((1, False), (2, True)):
+        aligned = compositor.work_through(Prepare(number, frame, SETTINGS, measure=face_mean))
+        assert isinstance(aligned, Aligned)
+        assert aligned.size is not None
+        assert aligned.size > 90 * 120 * 3 + 4 * 48 * 48 * 3
+        assert isinstance(compositor.work_through(Finish(number, told, is_kept)), Measured)
+    for answer in told:
+        answer.prediction.face[...] = 0  # the engine uses its memory again
+    frame.path.unlink()
+    assert isinstance(compositor.work_through(Prepare(3, frame, SETTINGS)), Done)
+    assert (tmp_path / "merged" / "00001.png").read_bytes() == alone
+    assert isinstance(compositor.work_through(Prepare(4, frame, SETTINGS)), Failed)  # kept once
+
+
+def test_a_frame_without_a_question_is_measured_too(compositor: Compositor, frame: FrameFaces) -> None:
+    aligned = compositor.work_through(Prepare(0, FrameFaces(frame.path), SETTINGS, measure=frame_size))
+    assert aligned == Aligned(0, (), 90 * 120 * 3)
+    assert compositor.work_through(Finish(0, ())) == Measured(0, (90, 120, 3))
 
 
 def test_a_dropped_frame_is_forgotten(compositor: Compositor, frame: FrameFaces) -> None:
