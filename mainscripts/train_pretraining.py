@@ -97,6 +97,7 @@ def end(model: SwapModel, store: CheckpointStore, state: TrainingState, progress
         FaceLoomError: the backup cannot be made; nothing has changed then.
     """
     from models.history import LossHistory
+    from models.preview import put_history_aside
 
     try:
         slot = store.backups.make(store.current if store.current.exists() else store.previous)
@@ -115,6 +116,13 @@ def end(model: SwapModel, store: CheckpointStore, state: TrainingState, progress
         f"Started afresh: {', '.join(parts) or 'nothing'}. The other parts keep what they learned, and the iterations "
         "count from 0."
     )
+    try:
+        aside = put_history_aside(store.folder / "previews")
+    except FaceLoomError as problem:
+        progress.say(f"The previews kept of the pretraining stay among those to come. {problem}")
+    else:
+        if aside is not None:
+            progress.say(f"The previews kept of the pretraining: {aside}.")
     return replace(
         state,
         history=LossHistory(),

@@ -6,6 +6,7 @@
       SAEHD src-src.png ... above 256 pixels instead of these two: six sheets of two columns
       loss.png              the chart of models/history.py
       history/<sheet>/0012000.jpg   with --preview-history: the sheets of earlier iterations, always the same faces
+      history 1/            the same of a pretraining that is over: its iterations are other ones
       samples src.png, samples dst.png   from `train --debug`: the first batch as the network sees it
 
 S and D are a src and a dst face, S^ and D^ the model's redrawing of them, X the dst face redrawn as src: the swap.
@@ -15,6 +16,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -25,6 +27,7 @@ import cv2
 import numpy as np
 
 from core.errors import BrokenFile, FaceLoomError, NotAFace
+from core.files import explain_os_error, replace_patiently
 from core.images import to_float, to_uint8, write_image
 from facelib.face_type import FaceType
 from models.base import Reconstruction, SwapModel
@@ -41,6 +44,8 @@ ROWS = 4
 
 _TALLEST = 800  # pixels; so many rows as fit, one at least
 _WIDE = 256  # pixels; larger faces are shown two a row
+
+_HISTORY = "history"
 
 _CELL = 192  # pixels; smaller pictures are enlarged to at least this, so that they can be judged on a screen
 _GAP, _TITLE, _LABEL, _MARGIN = 2, 34, 24, 8
@@ -198,6 +203,26 @@ def batch_sheet(batch: FaceBatch, title: str) -> np.ndarray:
     return draw_sheet([*columns, ("target inside the mask", inside)], title)
 
 
+def put_history_aside(previews: Path) -> Path | None:
+    """Gives the pictures kept so far a folder of their own, before the iterations are counted from 0 again.
+
+    Returns:
+        That folder; None where nothing was kept.
+
+    Raises:
+        FaceLoomError: the disk refuses.
+    """
+    history = previews / _HISTORY
+    if not history.exists():
+        return None
+    aside = next(path for n in itertools.count(1) if not (path := previews / f"{_HISTORY} {n}").exists())
+    try:
+        replace_patiently(history, aside)
+    except OSError as problem:
+        raise explain_os_error(problem, history) from problem
+    return aside
+
+
 class PreviewWriter:
     """Draws the previews of one training and writes them as files.
 
@@ -259,7 +284,7 @@ class PreviewWriter:
     def write_history(self, model: SwapModel, state: TrainingState) -> None:
         """Keeps the sheets of this iteration, always of the same faces."""
         for name, sheet in self._sheets(model, state, 0).items():
-            self._store(self.folder / "history" / name / f"{state.iteration:07d}.jpg", sheet)
+            self._store(self.folder / _HISTORY / name / f"{state.iteration:07d}.jpg", sheet)
 
     def _sheets(self, model: SwapModel, state: TrainingState, page: int) -> dict[str, np.ndarray]:
         if page not in self._pages:

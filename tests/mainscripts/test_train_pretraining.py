@@ -73,6 +73,9 @@ def test_the_end_keeps_a_backup_resets_and_counts_from_zero(tmp_path: Path) -> N
     state.history.append({"src_loss": 1.0, "dst_loss": 1.0})
     state.dormant = {"GAN": {}}
     store.save(learned, state)
+    kept_picture = store.folder / "previews" / "history" / "Fake" / "0000001.jpg"
+    kept_picture.parent.mkdir(parents=True)
+    kept_picture.touch()
     after = end(model, store, state, said)
     assert (after.iteration, after.seed, after.batch_number, after.seconds, after.rollbacks) == (0, 1, 0, 0.0, 0)
     assert after.dormant == {"GAN": {}}, "what is switched off is kept all the same"
@@ -86,6 +89,9 @@ def test_the_end_keeps_a_backup_resets_and_counts_from_zero(tmp_path: Path) -> N
     assert (kept.parts["decoder_src"]["bias"] == 1).all()
     assert "--restore-backup 1" in said.all
     assert "Started afresh: decoder_src." in said.all
+    assert not kept_picture.exists(), "iteration 1 of the training to come is another one"
+    assert (store.folder / "previews" / "history 1" / "Fake" / "0000001.jpg").exists()
+    assert "history 1." in said.all
 
 
 def test_without_a_backup_it_does_not_end(tmp_path: Path) -> None:

@@ -13,7 +13,16 @@ from facelib.face_type import FaceType
 from models.base import Reconstruction
 from models.checkpoint import TrainingState
 from models.history import LossHistory
-from models.preview import FacePages, PreviewFaces, PreviewWriter, batch_sheet, draw_sheet, rows_shown, swap_sheets
+from models.preview import (
+    FacePages,
+    PreviewFaces,
+    PreviewWriter,
+    batch_sheet,
+    draw_sheet,
+    put_history_aside,
+    rows_shown,
+    swap_sheets,
+)
 from samplelib.augmentation import SampleSettings
 from samplelib.faceset import Faceset, open_faceset
 from samplelib.sample import Sample
@@ -133,6 +142,17 @@ def test_the_files_of_a_training(odd_folder: Path) -> None:
     writer.write_history(FakeModel(), some_state(20))
     kept = odd_folder / "previews" / "history" / "Fake" / "0000020.jpg"
     assert max(middle(read_image(kept), 0, 0)) <= 2  # still page 0, whatever is shown now
+
+
+def test_kept_pictures_make_way_for_those_of_a_new_count(odd_folder: Path) -> None:
+    assert put_history_aside(odd_folder) is None
+    for number in (1, 2):
+        (odd_folder / "history").mkdir()
+        (odd_folder / "history" / f"{number}.jpg").touch()
+        aside = put_history_aside(odd_folder)
+        assert aside == odd_folder / f"history {number}"
+        assert [path.name for path in aside.iterdir()] == [f"{number}.jpg"]
+    assert not (odd_folder / "history").exists()
 
 
 def test_previews_can_be_switched_off(tmp_path: Path) -> None:
