@@ -8,7 +8,7 @@ Stopping at once is safe too: a save that is cut short leaves the one before it 
 
 Python acts on a signal only between two of its own steps, and compiling the networks is one long step of the framework.
 So a thread beside the training hears signals from the system itself and says at once what becomes of them; until the
-first iteration is done it also counts the seconds.
+first iteration is done it also counts the seconds, and hears keys.
 """
 
 from __future__ import annotations
@@ -51,6 +51,7 @@ STOPPING = "Stopping; saving first."
 STOPPING_FIRST = (
     "Stopping as soon as the first iteration is done: compiling the networks cannot be cut short. Then all is saved."
 )
+AFTER_FIRST = "Heard: it is done after the first iteration."
 ONCE_MORE = "It is stopping. Once more stops without a save, as soon as that can be; the last save stays whole."
 COMPILING = "The networks are compiled for the first iteration"
 
@@ -69,6 +70,7 @@ class TerminalCommands:
         self._progress = progress
         self._keys = console.KeyReader()
         self._signals = 0
+        self._asked: list[TrainingCommand] = []  # by keys, and not told to the loop yet
         self._begun = False
         self._shown = False
         self._screen = threading.RLock()  # of whoever draws on it now
@@ -125,20 +127,33 @@ class TerminalCommands:
                 with self._screen:
                     if not self._begun:
                         self._draw(f"{COMPILING} ... {time.monotonic() - start:.0f} s")
+                        if new := self._take_keys():
+                            self._say(STOPPING_FIRST if TrainingCommand.STOP in new else AFTER_FIRST)
 
     def _answer(self, heard: int) -> None:
         """Says what the newest of so many signals does; the last one needs no words."""
         if 0 < heard < _AT_ONCE:
             with self._screen:
-                self.show("")
-                self._progress.say(ONCE_MORE if heard > 1 else STOPPING if self._begun else STOPPING_FIRST)
+                self._say(ONCE_MORE if heard > 1 else STOPPING if self._begun else STOPPING_FIRST)
+
+    def _say(self, text: str) -> None:
+        self.show("")
+        self._progress.say(text)
+
+    def _take_keys(self) -> list[TrainingCommand]:
+        """Notes what the keys ask for; returns what of it is new."""
+        new = []
+        while (key := self._keys.read()) is not None:
+            if key in KEYS and KEYS[key] not in self._asked:
+                self._asked.append(KEYS[key])
+                new.append(KEYS[key])
+        return new
 
     def read(self) -> list[TrainingCommand]:
         """What keys and signals asked for since the last call."""
-        asked: list[TrainingCommand] = []
-        while (key := self._keys.read()) is not None:
-            if key in KEYS and KEYS[key] not in asked:
-                asked.append(KEYS[key])
+        with self._screen:
+            self._take_keys()
+            asked, self._asked = self._asked, []
         if self.signal_number is not None:
             asked.append(TrainingCommand.STOP)
         return asked

@@ -105,6 +105,20 @@ def test_the_seconds_of_the_first_iteration_are_counted(monkeypatch: pytest.Monk
     assert not any(thread.name == "faceloom-signals" for thread in threading.enumerate())
 
 
+def test_keys_are_answered_while_the_networks_are_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    pressed = ["p", "x"]
+    monkeypatch.setattr(console.KeyReader, "read", lambda self: pressed.pop(0) if pressed else None)
+    monkeypatch.setattr(train_terminal, "_TICK_SECONDS", 0.01)
+    progress = Busy()
+    with TerminalCommands(progress) as commands:
+        assert progress.heard(train_terminal.AFTER_FIRST)
+        pressed += ["enter", "p"]
+        assert progress.heard(STOPPING_FIRST)
+        assert commands.read() == [TrainingCommand.PREVIEW, TrainingCommand.STOP]
+        assert commands.read() == [], "each is told once"
+    assert progress.texts == [train_terminal.AFTER_FIRST, STOPPING_FIRST]
+
+
 def test_without_a_terminal_a_long_first_iteration_says_so_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(train_terminal, "_TICK_SECONDS", 0.01)
     monkeypatch.setattr(train_terminal, "LINE_SECONDS", 0.3)
