@@ -4,8 +4,8 @@ So a face is computed by the same code whatever its neighbors are, and the files
 Larger batches than four are taken where they pay, but only where every face gets the same answer, to the bit. Source:
 spec merging 9.2, 9.7.
 
-2026-11: one core of a server, milliseconds per face in batches of 4, 8, 16: Quick96 42, 40, 36, to the bit the same;
-SAEHD of 128 pixels 114, 102, 98, but of 8 on not the same (2e-7), so it stays at 4.
+2026-11: processor milliseconds per face on a CPU in batches of 4, 8, 16: Quick96 42, 40, 36, to the bit the same; SAEHD
+of 128 pixels 114, 102, 98, but from 8 on not the same (2e-7), so it stays at 4.
 """
 
 from __future__ import annotations
