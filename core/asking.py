@@ -17,37 +17,52 @@ class TerminalAsker:
         self._say = say
 
     def ask(self, spec: OptionSpec, default: Any) -> Any:
-        inside = [spec.range_text] if spec.range_text else []
-        if spec.optional and spec.is_number and spec.default is None and default is not None:
-            inside.append("none")  # an empty line means the number that is offered
-        if spec.help:
-            inside.append("?:help")
-        shown = "" if default is REQUIRED or default is None else f"[{show_value(spec, default)}] "
-        prompt = shown + spec.label + (f" ( {' '.join(inside)} )" if inside else "") + " : "
+        """The value that was typed, or the default; asks until it is one that is accepted."""
+        prompt = prompt_of(spec, default)
         for number, (value, remark) in enumerate(spec.rows):
             self._say(f"[{number}] : {value} - {remark}")
         while True:
-            try:
-                text = self._read_line(prompt).strip()
-            except EOFError:
-                text = ""
-                if default is REQUIRED:
-                    raise missing(spec) from None
+            text = self._answer(prompt, spec, default)
             if text == "?" and spec.help:
                 self._say(spec.help)
             elif text == "" and default is not REQUIRED:
                 self._say(show_value(spec, default))
                 return default
-            elif spec.rows and text.isascii() and text.isdigit():
-                if int(text) < len(spec.rows):
-                    return parse_value(spec, spec.rows[int(text)][0])
-                self._say(f"The numbers here are 0-{len(spec.rows) - 1}. Received: {text}.")
             else:
                 try:
-                    value = parse_value(spec, text)
+                    value = parse_value(spec, _row_of(spec, text))
                 except BadOption as problem:
                     self._say(problem.what)
                     continue
                 if spec.rule is not None and (taken := show_value(spec, value)) != text:
                     self._say(taken)
                 return value
+
+    def _answer(self, prompt: str, spec: OptionSpec, default: Any) -> str:
+        """What was typed; nothing more to read means the default."""
+        try:
+            return self._read_line(prompt).strip()
+        except EOFError:
+            if default is REQUIRED:
+                raise missing(spec) from None
+            return ""
+
+
+def prompt_of(spec: OptionSpec, default: Any) -> str:
+    """`[512] Image size ( 256-2048 ?:help ) : `"""
+    inside = [spec.range_text] if spec.range_text else []
+    if spec.optional and spec.is_number and spec.default is None and default is not None:
+        inside.append("none")  # an empty line means the number that is offered
+    if spec.help:
+        inside.append("?:help")
+    shown = "" if default is REQUIRED or default is None else f"[{show_value(spec, default)}] "
+    return shown + spec.label + (f" ( {' '.join(inside)} )" if inside else "") + " : "
+
+
+def _row_of(spec: OptionSpec, text: str) -> str:
+    """What a typed number stands for where rows were listed; any other text as it is. BadOption: no such row."""
+    if not (spec.rows and text.isascii() and text.isdigit()):
+        return text
+    if int(text) >= len(spec.rows):
+        raise BadOption(f"The numbers here are 0-{len(spec.rows) - 1}. Received: {text}.")
+    return spec.rows[int(text)][0]

@@ -7,6 +7,7 @@ members that come again are fetched from the memo. Source: spec faces-and-format
 
 from __future__ import annotations
 
+import itertools
 import struct
 from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass
@@ -70,27 +71,23 @@ class _Writer:
         elif isinstance(value, str):
             self._put_text(value)
         elif isinstance(value, tuple):
-            self.stream += b"("
-            for item in value:
-                self.put(item)
-            self.stream += b"t"
+            self._put_all(b"(", value, b"t")
         elif isinstance(value, list):
-            self.stream += b"]("
-            for item in value:
-                self.put(item)
-            self.stream += b"e"
+            self._put_all(b"](", value, b"e")
         elif isinstance(value, dict):
-            self.stream += b"}("
-            for key, item in value.items():
-                self.put(key)
-                self.put(item)
-            self.stream += b"u"
+            self._put_all(b"}(", itertools.chain.from_iterable(value.items()), b"u")
         elif isinstance(value, np.ndarray):
             self._put_array(value)
         elif isinstance(value, EnumMember):
             self._put_member(value)
         else:
             raise ValueError(f"Plain values and arrays can be written. Received: {type(value).__name__}.")
+
+    def _put_all(self, beginning: bytes, items: Iterable[Any], end: bytes) -> None:
+        self.stream += beginning
+        for item in items:
+            self.put(item)
+        self.stream += end
 
     def _put_int(self, value: int) -> None:
         if 0 <= value < 1 << 8:

@@ -330,14 +330,18 @@ def _tell(
             f"{'Correct their marks, or repair' if marked else 'Repair or remove'} these files, then run the same step "
             "again; only they are tried.",
         )
-    if len(report.without_face) == report.frames and report.left_out:
-        raise MissingInput(
-            f"All {sum(report.left_out.values())} faces that were found were left out.",
+    if len(report.without_face) == report.frames:
+        raise _no_faces(report, options.input_dir)
+
+
+def _no_faces(report: ExtractReport, frames: Path) -> MissingInput:
+    if report.left_out:
+        return MissingInput(
+            f"All {counted(sum(report.left_out.values()), 'face')} that were found were left out.",
             "Loosen --only-track, --min-face-size or --min-confidence.",
         )
-    if len(report.without_face) == report.frames:
-        raise MissingInput(
-            f"No face was found in any of the {report.frames} frames of {options.input_dir}.",
-            "Look at a few frames: faces should be at least 40 pixels large and not far beyond profile. "
-            "--output-debug shows what is seen.",
-        )
+    return MissingInput(
+        f"No face was found in any of the {counted(report.frames, 'frame')} of {frames}.",
+        "Look at a few frames: faces should be at least 40 pixels large and not far beyond profile. "
+        "--output-debug shows what is seen.",
+    )

@@ -22,6 +22,7 @@ from core.options import REQUIRED, Options, option
 from core.paths import FACE_EXTENSIONS, Workspace
 from core.progress import Progress
 from core.renames import finish_renames, rename_with_undo
+from core.words import counted
 from facelib.legacy_pack import PACK_NAME as LEGACY_PACK_NAME
 from mainscripts.journal_names import follow_names
 from mainscripts.sort_best import yaw_bins
@@ -150,16 +151,7 @@ def run(workspace: Workspace, options: SortOptions, progress: Progress) -> SortR
     for name in list(unread)[:_NAMED]:
         console.warn(f"{name}: {unread[name]} It keeps its name.")
     if len(table) == 0:
-        for name in (PACK_NAME, LEGACY_PACK_NAME):
-            if (folder / name).is_file():
-                raise MissingInput(
-                    f"The faces of {folder} are packed in {name}, and there are no loose ones to sort.",
-                    "Unpack them first: util --unpack-faceset.",
-                )
-        raise MissingInput(
-            f"There is no face to sort in {folder} ({len(paths):,} files looked at).",
-            "Extract faces first (step 4 or 5), or check the path.",
-        )
+        raise _nothing_to_sort(folder, len(paths))
     arranged = _arrange(table, methods, options, progress)
     order = [table.files[n].path.name for n in arranged.order.tolist()]
     trashed = [table.files[n].path.name for n in arranged.trash.tolist()]
@@ -182,6 +174,19 @@ def run(workspace: Workspace, options: SortOptions, progress: Progress) -> SortR
             "They carry no readable face record: extract these faces again, or move the files away.",
         )
     return report
+
+
+def _nothing_to_sort(folder: Path, looked_at: int) -> MissingInput:
+    for name in (PACK_NAME, LEGACY_PACK_NAME):
+        if (folder / name).is_file():
+            return MissingInput(
+                f"The faces of {folder} are packed in {name}, and there are no loose ones to sort.",
+                "Unpack them first: util --unpack-faceset.",
+            )
+    return MissingInput(
+        f"There is no face to sort in {folder} ({counted(looked_at, 'file')} looked at).",
+        "Extract faces first (step 4 or 5), or check the path.",
+    )
 
 
 def _arrange(table: FaceTable, methods: Sequence[Any], options: SortOptions, progress: Progress) -> Arrangement:

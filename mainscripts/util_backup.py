@@ -27,6 +27,7 @@ from core.images import decode_image, encode_jpeg, to_uint8
 from core.paths import FACE_EXTENSIONS, IMAGE_EXTENSIONS, Workspace
 from core.progress import Progress
 from core.renames import finish_renames
+from core.words import counted
 from facelib.legacy import plain_name, read_meta_dat
 from facelib.metadata import FaceMetadata, read_metadata, write_face
 from mainscripts.extract_plan import few
@@ -100,12 +101,58 @@ def restore_metadata(workspace: Workspace, folder: Path, keep_size: bool, progre
     """
     finish_renames(folder)
     saved, problems = _read_backup(folder)
-    saved = _named_as_now(saved, folder)
+    found = _match(_named_as_now(saved, folder), folder)
+    problems += found.problems
+    if len(found.missing) == len(saved):
+        raise MissingInput(
+            f"None of the {len(saved)} faces of the backup is in {folder}.",
+            "Put the edited pictures there, with the names they had.",
+        )
+    in_box: dict[Path, Path] = {}
+    replaced = _about_to_change(found.work, folder, keep_size)
+    if replaced:
+        box = move_to_trash(workspace.trash, replaced, f"restore metadata ({folder})", replaced_by=replaced)
+        progress.say(f"{counted(len(replaced), 'file')} to be replaced by a new picture: now in {box}.")
+        in_box = {path: box / "items" / path.name for path in replaced}
+    restored = 0
+    with progress.task("Restoring records", len(found.work), "face") as task:
+        for face, picture in found.work:
+            try:
+                _restore(face, in_box.get(picture, picture), folder / _jpeg_name(face), keep_size)
+                restored += 1
+            except (FaceLoomError, ValueError, OSError) as problem:
+                problems.append((picture.name, str(problem)))
+            task.advance()
+    left = f", {found.whole} had theirs already" if found.whole else ""
+    progress.say(f"{restored} faces have their records again{left}. The backup stays where it is.")
+    if found.missing:
+        progress.say(f"{len(found.missing)} faces of the backup are not in the folder: {few(found.missing)}.")
+    report_problems(problems, len(saved), progress)
+    return restored
+
+
+@dataclass(frozen=True)
+class _Match:
+    """The faces of a backup and the pictures of a folder.
+
+    Attributes:
+        work: faces with the pictures that need their records.
+        missing: names of faces without a picture.
+        whole: how many have their records.
+        problems: (file, reason) where several pictures could be meant.
+    """
+
+    work: list[tuple[SavedFace, Path]]
+    missing: list[str]
+    whole: int
+    problems: list[tuple[str, str]]
+
+
+def _match(saved: Sequence[SavedFace], folder: Path) -> _Match:
     pictures: dict[str, list[Path]] = {}
     for path in list_images(folder, IMAGE_EXTENSIONS):
         pictures.setdefault(path.stem.casefold(), []).append(path)
-    work: list[tuple[SavedFace, Path]] = []
-    missing, whole = [], 0
+    whole, work, missing, problems = 0, list[tuple[SavedFace, Path]](), list[str](), list[tuple[str, str]]()
     for face in saved:
         if "/" in face.file:  # put away, and another face has its name now (journal_names.py)
             missing.append(face.file)
@@ -121,33 +168,7 @@ def restore_metadata(workspace: Workspace, folder: Path, keep_size: bool, progre
             missing.append(face.file)
         else:
             work.append((face, picture))
-    if len(missing) == len(saved):
-        raise MissingInput(
-            f"None of the {len(saved)} faces of the backup is in {folder}.",
-            "Put the edited pictures there, with the names they had.",
-        )
-    replaced = _about_to_change(work, folder, keep_size)
-    if replaced:
-        box = move_to_trash(workspace.trash, replaced, f"restore metadata ({folder})", replaced_by=replaced)
-        progress.say(f"{len(replaced)} files that get a new picture are in {box} now.")
-        in_box = {path: box / "items" / path.name for path in replaced}
-    else:
-        in_box = {}
-    restored = 0
-    with progress.task("Restoring records", len(work), "face") as task:
-        for face, picture in work:
-            try:
-                _restore(face, in_box.get(picture, picture), folder / _jpeg_name(face), keep_size)
-                restored += 1
-            except (FaceLoomError, ValueError, OSError) as problem:
-                problems.append((picture.name, str(problem)))
-            task.advance()
-    left = f", {whole} had theirs already" if whole else ""
-    progress.say(f"{restored} faces have their records again{left}. The backup stays where it is.")
-    if missing:
-        progress.say(f"{len(missing)} faces of the backup are not in the folder: {few(missing)}.")
-    report_problems(problems, len(saved), progress)
-    return restored
+    return _Match(work, missing, whole, problems)
 
 
 def _named_as_now(saved: Sequence[SavedFace], folder: Path) -> list[SavedFace]:
