@@ -120,16 +120,19 @@ class Crew:
         self._deaths_in_a_row = 0
 
     def close(self, on_message: Callable[[Any], None] = lambda _: None) -> None:
-        """Ends the processes. on_message: told what they still have to say (after Ctrl-C or an error)."""
+        """Ends the processes, whatever happens. on_message: told what they still have to say, as after Ctrl-C."""
         workers, self.workers = self.workers, []
-        for worker in workers:
-            worker.send(None)
         end = time.monotonic() + _SECONDS_TO_END
         for worker in workers:
-            with contextlib.suppress(EOFError, OSError):
-                while worker.connection.poll(max(0.0, end - time.monotonic())):
-                    on_message(worker.connection.recv())
-            worker.end(max(0.0, end - time.monotonic()))
+            worker.send(None)
+        try:
+            for worker in workers:
+                with contextlib.suppress(EOFError, OSError):
+                    while worker.connection.poll(max(0.0, end - time.monotonic())):
+                        on_message(worker.connection.recv())
+        finally:
+            for worker in workers:
+                worker.end(max(0.0, end - time.monotonic()))
 
     def _start(self) -> None:
         self.workers.append(Worker(self._setup, self._make_slots()))

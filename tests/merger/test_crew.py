@@ -102,3 +102,17 @@ def test_at_the_end_everybody_is_heard_once_more(hired: Crew) -> None:
     assert all(worker.sent == [None] and worker.is_ended for worker in workers)  # type: ignore[attr-defined]
     hired.close(heard.append)
     assert len(heard) == 4
+
+
+def test_nobody_stays_when_what_is_heard_at_the_end_cannot_be_taken(hired: Crew) -> None:
+    """The disk is full: the journal takes no more."""
+    hired.gather(3)
+    workers = list(hired.workers)
+
+    def refuse(message: Any) -> None:
+        raise FaceLoomError("The disk is full.")
+
+    with pytest.raises(FaceLoomError, match="full"):
+        hired.close(refuse)
+    assert all(worker.is_ended for worker in workers)  # type: ignore[attr-defined]
+    assert hired.workers == []
