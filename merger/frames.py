@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import BadOption, MissingInput
+from core.words import counted
 from facelib.metadata import FaceMetadata
 from merger.settings import MergeSettings
 
@@ -114,14 +115,14 @@ class FrameCollection:
         found = []
         if self.orphans:
             found.append(
-                f"{len(self.orphans)} face(s) refer to a frame that is not there and are left out: "
-                f"{shortened(self.orphans)}."
+                f"Left out, as their frames are not there: {counted(len(self.orphans), 'face')} "
+                f"({shortened(self.orphans)})."
             )
         several = self.with_several
         if several and all_faces:
             names = shortened([f"{f.path.name} ({', '.join(face.name for face in f.faces)})" for f in several])
             found.append(
-                f"{len(several)} frame(s) hold more than one face, and all of them are swapped: {names}. "
+                f"More than one face in {counted(len(several), 'frame')}, and all of them are swapped: {names}. "
                 "Choose by --faces (largest, left:1, numbers of tracks), or delete the faces that shall stay as they "
                 "are from the aligned folder."
             )

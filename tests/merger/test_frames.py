@@ -56,7 +56,7 @@ def test_several_faces_keep_their_order_and_are_told() -> None:
     found = collect_frames(paths("1.png", "2.png"), [("1_0.jpg", record("1.png")), ("1_1.jpg", record("1.png"))])
     assert [face.name for face in found.frames[0].faces] == ["1_0.jpg", "1_1.jpg"]
     notes = " ".join(found.notes())
-    assert "1 frame(s) hold more than one face" in notes
+    assert "More than one face in 1 frame, and all" in notes
     assert "1.png (1_0.jpg, 1_1.jpg)" in notes
     assert "1 of 2 frames have no face and are copied: 2.png" in notes
 
@@ -64,7 +64,7 @@ def test_several_faces_keep_their_order_and_are_told() -> None:
 def test_faces_whose_frame_is_gone_are_told() -> None:
     found = collect_frames(paths("1.png"), [("1_0.jpg", record("1.png")), ("7_0.jpg", record("7.png"))])
     assert found.orphans == ["7_0.jpg"]
-    assert found.notes() == ["1 face(s) refer to a frame that is not there and are left out: 7_0.jpg."]
+    assert found.notes() == ["Left out, as their frames are not there: 1 face (7_0.jpg)."]
 
 
 def test_all_is_well_says_nothing() -> None:
