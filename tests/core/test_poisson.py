@@ -28,7 +28,8 @@ def second_difference(count: int, first_free: bool, last_free: bool) -> scipy.sp
 
 @pytest.mark.parametrize("free", ALL_SIDES)
 @pytest.mark.parametrize("size", [(7, 12), (16, 5), (2, 9)])
-def test_equals_a_sparse_solver(free: FreeSides, size: tuple[int, int]) -> None:
+@pytest.mark.parametrize(("dtype", "tolerance"), [(np.float32, 2e-4), (np.float64, 1e-11)])
+def test_equals_a_sparse_solver(free: FreeSides, size: tuple[int, int], dtype: type, tolerance: float) -> None:
     rng = np.random.default_rng(3)
     wanted = rng.normal(size=(*size, 3))
     down = second_difference(size[0], free.top, free.bottom)
@@ -37,12 +38,14 @@ def test_equals_a_sparse_solver(free: FreeSides, size: tuple[int, int]) -> None:
     if free == FreeSides(True, True, True, True):
         # Known but for a constant, and only where the divergence has a solution: take one that has.
         divergence = laplacian @ wanted.reshape(-1, 3)
-        found = solve_poisson(divergence.reshape(wanted.shape), free)
-        difference = found - wanted
-        assert np.ptp(difference, axis=(0, 1)).max() < 1e-4
+        found = solve_poisson(divergence.reshape(wanted.shape).astype(dtype), free)
+        assert found.dtype == dtype
+        assert np.ptp(found - wanted, axis=(0, 1)).max() < tolerance
         return
     expected = scipy.sparse.linalg.spsolve(laplacian.tocsc(), wanted.reshape(-1, 3)).reshape(wanted.shape)
-    assert solve_poisson(wanted, free) == pytest.approx(expected, abs=2e-4)
+    found = solve_poisson(wanted.astype(dtype), free)
+    assert found.dtype == dtype
+    assert found == pytest.approx(expected, abs=tolerance)
 
 
 def clouds(seed: int, size: tuple[int, int] = (120, 150)) -> NDArray:
