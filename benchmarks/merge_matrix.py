@@ -1,6 +1,7 @@
 """The matrix picture: one frame through every mode, with a few masks and color transfers, to look at.
 
-    python benchmarks/merge_matrix.py OUTPUT.jpg [--frame 00001.png --aligned FOLDER] [--model NAME --model-dir FOLDER]
+    python benchmarks/merge_matrix.py OUTPUT.png [--frame 00001.png --aligned FOLDER]
+                                                 [--model "SAEHD mine" --model-dir FOLDER]
 
 Rows are modes, columns are masks and color transfers; the faces are cut out of the finished frames. Without a frame a
 painted head is used; without a model a stand-in that mirrors and tints the face it is shown, so that every seam and
@@ -10,6 +11,7 @@ every color is plain to see.
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -93,13 +95,12 @@ def stand_in(resolution: int = 128) -> FaceTools:
     )
 
 
-def trained(name: str, folder: Path) -> FaceTools:
-    """A trained Quick96, with a stand-in for XSeg."""
+def trained(folder: Path, words: str) -> FaceTools:
+    """A trained model, `words` being its class and its name ("SAEHD mine"), with a stand-in for XSeg."""
     from models.registry import find_model, load_model
 
-    model, _ = load_model(find_model(folder, "Quick96", name))
-    tools = FaceTools.of(model)
-    return FaceTools(tools.resolution, tools.face_type, tools.predict, segment=stand_in().segment)
+    model, _ = load_model(find_model(folder, *words.split(" ", 1)))
+    return dataclasses.replace(FaceTools.of(model), segment=stand_in().segment)
 
 
 def first_face(frame_path: Path, aligned: Path) -> FrameFace:
@@ -116,7 +117,7 @@ def main() -> None:
     parser.add_argument("output", type=Path)
     parser.add_argument("--frame", type=Path, help="a frame with a face in the faceset")
     parser.add_argument("--aligned", type=Path, help="the faceset")
-    parser.add_argument("--model", help="name of a trained Quick96")
+    parser.add_argument("--model", metavar="CLASS NAME", help="a trained model, as in 'SAEHD mine'")
     parser.add_argument("--model-dir", type=Path, help="the folder it is in")
     arguments = parser.parse_args()
     if arguments.frame:
@@ -124,7 +125,7 @@ def main() -> None:
     else:
         frame, landmarks = paint_frame(960, 720, (430, 380), 260, yaw=0.15, roll=0.1, seed=2)
         face = FrameFace(landmarks)
-    tools = trained(arguments.model, arguments.model_dir) if arguments.model else stand_in()
+    tools = trained(arguments.model_dir, arguments.model) if arguments.model else stand_in()
     write_image(arguments.output, picture_of(frame, face, tools))
     say(f"Wrote {arguments.output}.")
 

@@ -1,7 +1,7 @@
 """How much the stabilizers of merging take out: flicker and jitter of a shot, merged with them and without.
 
     python benchmarks/stability.py --frames FOLDER --aligned FOLDER [--first 0] [--count 80] [--noise 1] [--tremble 0]
-                                   [--model NAME --model-dir FOLDER] [--modes overlay,rct overlay,none seamless,none]
+                                   [--model "SAEHD mine" --model-dir FOLDER] [--modes overlay,rct seamless,none ...]
 
 Without a model a stand-in answers with the face it is shown, in other colors that flicker by `--noise` times 2 % and
 with masks whose edges tremble by about a model pixel. `--tremble` adds noise to the landmarks, in thousandths of the
@@ -30,10 +30,11 @@ from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from benchmarks.merge_matrix import trained
 from core.console import say
 from core.files import list_images
 from core.images import read_image
-from core.progress import SILENT, TqdmProgress
+from core.progress import TqdmProgress
 from facelib.face_type import FaceType
 from facelib.metadata import read_metadata
 from facelib.prediction import Prediction
@@ -132,12 +133,7 @@ def open_tools(arguments: argparse.Namespace) -> list[FaceTools]:
     """Two that answer alike."""
     if arguments.model is None:
         return [FaceTools.of(FlickeringPredictor(arguments.resolution, arguments.noise)) for _ in range(2)]
-    from mainscripts.merge_model import open_model
-    from mainscripts.merge_options import MergeOptions
-
-    options = MergeOptions.of(force_model_name=arguments.model, model_name=arguments.model, workers=1)
-    tools = FaceTools.of(open_model(arguments.model_dir, options, SILENT)[1]())
-    return [tools, tools]
+    return [trained(arguments.model_dir, arguments.model)] * 2
 
 
 def main() -> None:
@@ -149,7 +145,7 @@ def main() -> None:
     parser.add_argument("--noise", type=float, default=1.0)
     parser.add_argument("--tremble", type=float, default=0.0)
     parser.add_argument("--resolution", type=int, default=96)
-    parser.add_argument("--model")
+    parser.add_argument("--model", metavar="CLASS NAME", help="a trained model, as in 'SAEHD mine'")
     parser.add_argument("--model-dir", type=Path)
     parser.add_argument("--modes", nargs="+", default=["overlay,none", "overlay,rct", "overlay,idt-m", "seamless,none"])
     arguments = parser.parse_args()
