@@ -25,7 +25,7 @@ from mainscripts.merge_steady import Meters, steady_jobs
 from mainscripts.merge_stream import open_stream
 from merger.compositors import CompositorSetup
 from merger.engine import Engine, FailedFrame, MergeOutcome
-from merger.face_choice import FaceChoice
+from merger.face_choice import FaceChoice, parse_face_settings
 from merger.face_tools import FaceTools
 from merger.frame_choice import choose_frames
 from merger.frames import FrameCollection, FrameFaces, collect_frames, shortened
@@ -72,20 +72,19 @@ def run(workspace: Workspace, options: MergeOptions, progress: Progress) -> Merg
     folders.check()
     if options.report:
         report_places(folders.merged)  # what is in its way is told before hours of work
-    settings = MergeSettings.part_of(options)
-    if (unused := settings_without_use(options)) and not options.uses_session:
+    if (unused := settings_without_use(options)) and not options.uses_session and not options.face_settings:
         progress.say(f"Not used, for the mode or another setting passes them over: {', '.join(unused)}.")
     stream = open_stream(options, workspace, folders.frames, progress)
     writer = stream.writer if stream is not None else open_writer(options, folders.frames, progress)
     if options.save_preset:
-        kept = Presets(workspace.merge_presets).save(options.save_preset, vars(settings))
+        kept = Presets(workspace.merge_presets).save(options.save_preset, vars(MergeSettings.part_of(options)))
         progress.say(f"These settings are kept in {kept}.")
-    collection = _collect(folders, FaceChoice.parse(options.faces), progress)
+    collection = _collect(folders, options, progress)
     chosen = {frame.stem for frame in choose_frames(collection.frames, options.frame_range, options.frame_list)}
     plan = plan_merge(workspace, options, folders, collection.frames, progress)
     scene_starts = plan.scene_starts if options.uses_session else None
     options = plan.options
-    steady = steady_jobs(plan.jobs, scene_starts, folders.merged, options.workers, progress)
+    steady = steady_jobs(plan.jobs, scene_starts, folders.merged, options.workers, progress, options.fill_missing)
     wanted = [job for job in steady.jobs if job.frame.stem in chosen]
     networks, load = open_model(folders.models, options, progress)
     keys = steady.with_neighbors(
@@ -132,8 +131,9 @@ def _without_face(jobs: Sequence[FrameJob]) -> int:
     return sum(not job.frame.faces for job in jobs)
 
 
-def _collect(folders: Folders, choice: FaceChoice, progress: Progress) -> FrameCollection:
+def _collect(folders: Folders, options: MergeOptions, progress: Progress) -> FrameCollection:
     """The frames, each with its chosen faces; says what does not fit together."""
+    choice, own = FaceChoice.parse(options.faces), parse_face_settings(options.face_settings)
     frames = list_images(folders.frames)
     faceset = open_faceset(folders.faces, progress)
     if faceset.problems:
@@ -142,7 +142,7 @@ def _collect(folders: Folders, choice: FaceChoice, progress: Progress) -> FrameC
     collection = collect_frames(frames, ((sample.path.name, sample.metadata) for sample in faceset.samples))
     for note in collection.notes(all_faces=choice.kind == "all"):
         progress.say(note)
-    chosen = choose_faces(collection.frames, faceset.samples, choice, progress)
+    chosen = choose_faces(collection.frames, faceset.samples, choice, progress, own)
     return replace(collection, frames=chosen)
 
 

@@ -1,42 +1,77 @@
-"""Who is who in the faces of a merge: tracks of extraction, or, for faces of other tools, tracks found here."""
+"""Who is who in the faces of a merge: tracks of extraction, or, for faces of other tools, tracks found here; and what
+can be told about single faces.
+"""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from core.errors import BrokenFile, NotAFace
+from core.options import Options, option
 from core.progress import Progress
 from core.shots import find_shots
 from core.words import counted
 from facelib.extraction import FoundFace
 from facelib.tracking import LOOK_SIDE, Sight, link_faces, look_of
-from merger.face_choice import FaceChoice, track_lines
+from merger.face_choice import FaceChoice, require_tracks, track_lines
 from merger.frames import FrameFaces
 from samplelib.sample import Sample
+
+FILL_MISSING = ("off", "ask", "on")
+
+
+@dataclass(kw_only=True)
+class FaceOptions(Options):
+    """What `merge` can be told about single faces, and about those that were missed."""
+
+    face_settings: str | None = option(
+        None,
+        "Settings of single faces",
+        ask=False,
+        help='Numbers of tracks, and what is otherwise for them: "2:mode=seamless,erode_mask=5 3:mode=original". Not'
+        " for what is done to the whole frame: degrading, raw-predict, compat. A session is begun with it.",
+    )
+    fill_missing: str = option(
+        "ask",
+        "Fill missing",
+        choices=FILL_MISSING,
+        ask=False,
+        help="Frames that miss a face, up to 5 in a row, between frames that show it. on: it is laid in there, between"
+        " its places. ask: they are named, and a terminal waits 5 seconds for Enter; without one, and with compat dfl,"
+        " they stay as they are.",
+    )
+
 
 _NO_LOOK = np.full((LOOK_SIDE, LOOK_SIDE, 3), 128, np.uint8)
 
 
 def choose_faces(
-    frames: Sequence[FrameFaces], samples: Iterable[Sample], choice: FaceChoice, progress: Progress
+    frames: Sequence[FrameFaces],
+    samples: Iterable[Sample],
+    choice: FaceChoice,
+    progress: Progress,
+    own: Collection[int] = (),
 ) -> list[FrameFaces]:
     """The frames with the faces that shall be swapped; where some show several, their tracks are told.
 
     Args:
         samples: the stored faces, whose names are those of the frames' faces.
+        own: tracks that are told something of their own.
 
     Raises:
-        BadOption: as `FaceChoice.of`.
+        BadOption: as `FaceChoice.of`; or there is no such track.
     """
-    if not choice.needs_tracks and all(len(frame.faces) < 2 for frame in frames):
+    if not own and not choice.needs_tracks and all(len(frame.faces) < 2 for frame in frames):
         return choice.of(frames)
     tracked = with_tracks(frames, samples, progress)
     for line in track_lines(tracked):
         progress.say(f"  {line}")
     chosen = choice.of(tracked)
+    require_tracks(own, chosen, "--face-settings")
     left_out = sum(len(frame.faces) for frame in tracked) - sum(len(frame.faces) for frame in chosen)
     if left_out:
         progress.say(f"Left as filmed (--faces {choice.text}): {counted(left_out, 'face')}.")

@@ -13,6 +13,7 @@ from core.errors import BadOption
 from core.options import Options, option, show_value, specs
 from core.parallel import default_workers
 from core.paths import Workspace, default_workspace
+from mainscripts.merge_faces import FaceOptions
 from mainscripts.merge_output import MergeOutputOptions
 from mainscripts.merge_session import SessionOptions, without_questions
 from merger.engine import ON_ERROR
@@ -99,7 +100,7 @@ class MergeInputs(Options):
 
 
 @dataclass(kw_only=True)
-class MergeOptions(MergeSettings, MergeOutputOptions, SessionOptions, MergeInputs):
+class MergeOptions(MergeSettings, MergeOutputOptions, SessionOptions, FaceOptions, MergeInputs):
     """The questions of merging: first what, then how, then by how many."""
 
     workers: int = option(

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from core.errors import BadOption, FaceLoomError
+from core.errors import BadOption
 from core.files import atomic_write_text
 from core.images import read_image
 from core.options import Options, option
@@ -28,16 +28,18 @@ from core.paths import Workspace, merge_session_file
 from core.progress import Progress
 from core.shots import glance
 from core.words import counted
+from mainscripts.merge_jobs import bridge_missed, session_jobs, tell_apart
+from merger.face_choice import parse_face_settings
 from merger.frames import FrameFace, FrameFaces, frame_stem, shortened
 from merger.legacy_session import read_legacy_session
-from merger.motion import with_classical_motion, with_motion
-from merger.rounds import FrameJob
+from merger.rounds import FrameJob, settings_of
 from merger.scenes import find_cuts
 from merger.session import MergeSession
 from merger.session_changes import Identity
 from merger.session_file import SessionFile
 from merger.session_records import SessionFrame
 from merger.settings import MergeSettings
+from merger.timeline import ALL_FACES
 from merger.tracks import SETTINGS
 from models.registry import find_model
 
@@ -125,8 +127,12 @@ def plan_merge(
             "A stream is made of frames of one state of the model. Received: --older-frames keep and --stream.",
             "Leave one of them out.",
         )
+    own = parse_face_settings(options.face_settings)
     if not options.uses_session:
-        return MergePlan([FrameJob(frame, settings) for frame in frames], options)
+        if not own:
+            return MergePlan([FrameJob(frame, settings) for frame in frames], options)
+        session = _begin([_session_frame(frame) for frame in frames], settings, own)
+        return _planned(session, frames, options, progress)
     saved = find_model(folders.models, options.model, options.force_model_name or options.model_name)
     identity = Identity(saved.name, saved.class_name, saved.iteration or 0)
     file = SessionFile(
@@ -139,8 +145,32 @@ def plan_merge(
     if options.session_table is not None:
         atomic_write_text(options.session_table, settings_table(session))
         progress.say(f"The settings of every frame are in {options.session_table}.")
+    how = (options.fill_missing, session.base.is_classical, progress)
+    return _planned(session, bridge_missed(frames, lambda: session.timeline.cuts, *how), options, progress)
+
+
+def _planned(
+    session: MergeSession, frames: Sequence[FrameFaces], options: MergeOptions, progress: Progress
+) -> MergePlan:
     jobs = session_jobs(session, frames)
-    return MergePlan(jobs, _asking_for_all(options, [job.settings for job in jobs]), list(session.timeline.cuts))
+    tell_apart(session, jobs, progress)
+    return MergePlan(jobs, _asking_for_all(options, settings_of(jobs)), list(session.timeline.cuts))
+
+
+def _begin(
+    frames: Sequence[SessionFrame],
+    settings: MergeSettings,
+    own: Mapping[int, Mapping[str, Any]],
+    cuts: Sequence[int] = (),
+) -> MergeSession:
+    """A new session. own: of single faces, from the first frame on."""
+    session = MergeSession(frames, settings, cuts)
+    for track, values in own.items():
+        session.work_at(track)
+        for name, value in values.items():
+            session.set_key(name, 0, value)
+    session.work_at(ALL_FACES)
+    return session
 
 
 def _open(
@@ -154,7 +184,8 @@ def _open(
         found = None
     if found is None:
         progress.say(f"A session is begun with these settings: {file.path}.")
-        session = MergeSession(known, settings, look_for_cuts(frames, options.workers, progress))
+        own = parse_face_settings(options.face_settings)
+        session = _begin(known, settings, own, look_for_cuts(frames, options.workers, progress))
         progress.say(f"{counted(len(session.scenes), 'scene')}.")
         file.save(session)
         return session
@@ -162,7 +193,7 @@ def _open(
         progress.say(sentence)
     if found.changes.is_other_model and options.older_frames == "render":
         progress.say("Frames merged before are rendered anew; --older-frames keep leaves them as they are.")
-    _name_conflicts(found.session, settings, progress)
+    _name_conflicts(found.session, settings, options.face_settings, progress)
     if found.notes or found.changes.sentences(known):
         file.save(found.session)
     count = sum(1 for place, _ in found.session.ledger.of_kind("key"))
@@ -183,7 +214,7 @@ def _fingerprint(face: FrameFace) -> str:
     return digest.hexdigest()
 
 
-def _name_conflicts(session: MergeSession, given: MergeSettings, progress: Progress) -> None:
+def _name_conflicts(session: MergeSession, given: MergeSettings, own: str | None, progress: Progress) -> None:
     """Settings that were asked for, and that the session sets otherwise: the session counts."""
     usual = MergeSettings()
     every = [session.settings_at(frame) for frame in range(len(session.frames))]
@@ -191,6 +222,12 @@ def _name_conflicts(session: MergeSession, given: MergeSettings, progress: Progr
         f"{name} {getattr(given, name)}"
         for name in SETTINGS
         if getattr(given, name) != getattr(usual, name) and any(getattr(s, name) != getattr(given, name) for s in every)
+    ]
+    passed_over += [
+        f"face {track} {name} {value}"
+        for track, values in parse_face_settings(own).items()
+        for name, value in values.items()
+        if any(getattr(session.settings_at(n, track), name) != value for n in range(len(session.frames)))
     ]
     if passed_over:
         progress.say(
@@ -235,55 +272,21 @@ def _import(session: MergeSession, path: Path, progress: Progress) -> None:
         progress.say(f"Left out, as they are not here: {counted(len(strangers), 'frame')} ({shortened(strangers)}).")
 
 
-def session_jobs(session: MergeSession, frames: Sequence[FrameFaces]) -> list[FrameJob]:
-    """Every frame with the faces that are enabled, in their order, and its settings.
-
-    Raises:
-        FaceLoomError: faces of one frame have different settings.
-    """
-    settings = [_settings_of(session, number) for number in range(len(frames))]
-    frames = with_movement(frames, settings, session.timeline.cuts)
-    chosen = [tuple(frame.faces[place] for place in session.faces_at(number)) for number, frame in enumerate(frames)]
-    return [
-        FrameJob(dataclasses.replace(frame, faces=faces), own)
-        for frame, faces, own in zip(frames, chosen, settings, strict=True)
-    ]
-
-
-def with_movement(
-    frames: Sequence[FrameFaces], settings: Sequence[MergeSettings], cuts: Sequence[int]
-) -> Sequence[FrameFaces]:
-    """The frames, with how their faces move if the settings of any frame ask for motion blur; not across cuts."""
-    moving = [one for one in settings if one.motion_blur_power]
-    if not moving:
-        return frames
-    return with_classical_motion(frames) if moving[0].is_classical else with_motion(frames, cuts)
-
-
-def _settings_of(session: MergeSession, frame: int) -> MergeSettings:
-    tracks = session.frames[frame].tracks
-    found = [session.settings_at(frame, tracks[place]) for place in session.faces_at(frame)] or [
-        session.settings_at(frame)
-    ]
-    if any(one != found[0] for one in found):
-        raise FaceLoomError(
-            f"The faces of {session.frames[frame].name} have different settings, and a frame is merged with one.",
-            "Disable the others, merge, and merge the result again for them.",
-        )
-    return found[0]
-
-
 def settings_table(session: MergeSession) -> str:
-    """What every frame is rendered with, as CSV: one row per frame, one column per setting."""
+    """What every frame is rendered with, as CSV: one row per frame, one column per setting; and a further row for each
+    of its faces that has settings of its own.
+    """
     text = io.StringIO()
     rows = csv.writer(text, lineterminator="\n")
-    rows.writerow(["frame", "scene", *SETTINGS, "note"])
+    rows.writerow(["frame", "scene", "face", *SETTINGS, "note"])
+    own = session.timeline.faces_of_their_own()
     for number, frame in enumerate(session.frames):
-        settings = session.settings_at(number)
         scene = session.scenes.index(session.timeline.scene_of(number)) + 1
-        rows.writerow(
-            [frame.name, scene, *(getattr(settings, name) for name in SETTINGS), session.marks.get(number, "")]
-        )
+        for face in (ALL_FACES, *(track for track in own if track in frame.tracks)):
+            settings = session.settings_at(number, face)
+            note = session.marks.get(number, "") if face == ALL_FACES else ""
+            values = (getattr(settings, name) for name in SETTINGS)
+            rows.writerow([frame.name, scene, face or "all", *values, note])
     return text.getvalue()
 
 

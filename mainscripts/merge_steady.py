@@ -13,12 +13,14 @@ import json
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
+from functools import lru_cache
 from pathlib import Path
 
 from core.files import atomic_write_text
 from core.journal import JsonLines
 from core.progress import Progress
-from mainscripts.merge_session import look_for_cuts, with_movement
+from mainscripts.merge_jobs import bridge_missed, with_movement
+from mainscripts.merge_session import look_for_cuts
 from merger.frames import FrameFaces
 from merger.journal import RenderKey
 from merger.meters import (
@@ -31,7 +33,7 @@ from merger.meters import (
     with_figures,
     write_meters,
 )
-from merger.rounds import FrameJob
+from merger.rounds import FrameJob, settings_of
 from merger.settings import MergeSettings
 from merger.steadying import SteadyShot, steady_shot
 
@@ -41,21 +43,29 @@ _NAMED_SCENES = 20
 
 
 def steady_jobs(
-    jobs: Sequence[FrameJob], scene_starts: Sequence[int] | None, folder: Path, workers: int, progress: Progress
+    jobs: Sequence[FrameJob],
+    scene_starts: Sequence[int] | None,
+    folder: Path,
+    workers: int,
+    progress: Progress,
+    fill_missing: str = "off",
 ) -> SteadyShot:
     """A whole shot, steadied.
 
     Args:
-        scene_starts: of a session, whose frames know how their faces move; None: they are looked for, if any frame is
-            to be steadied or blurred by motion, and motion is found here.
+        scene_starts: of a session, whose frames know how their faces move, and what was missed; None: they are looked
+            for, if any frame is to be steadied, blurred by motion, or bridged, and all of that is found here.
         folder: of merged frames.
+        fill_missing: a word of merge_faces.FILL_MISSING.
     """
-    frames = [job.frame for job in jobs]
     if scene_starts is None:
-        settings = [job.settings for job in jobs]
+        frames = [job.frame for job in jobs]
+        settings = settings_of(jobs)
         needed = any(one.looks_around or one.landmark_strength or _blurs_motion(one) for one in settings)
-        scene_starts = _known_cuts(frames, folder, workers, progress) if needed else []
-        moved = with_movement(frames, settings, scene_starts)
+        found = lru_cache(maxsize=1)(lambda: _known_cuts(frames, folder, workers, progress))
+        bridged = bridge_missed(frames, found, fill_missing, settings[0].is_classical, progress)
+        scene_starts = found() if needed or bridged is not frames else []
+        moved = with_movement(bridged, settings, scene_starts)
         jobs = [replace(job, frame=frame) for job, frame in zip(jobs, moved, strict=True)]
     return steady_shot(jobs, scene_starts)
 

@@ -7,14 +7,16 @@
     not:3,4      every track but these
 
 A track is one person through one shot (facelib/tracking.py); its number is in the record of each of its faces. What is
-left out stays in the frame as it was. Source: spec merging 10.4.
+left out stays in the frame as it was. `--face-settings` says what single tracks are merged with instead of what all
+are: "2:mode=seamless,erode_mask=5 3:mode=original". Source: spec merging 10.4.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -22,6 +24,8 @@ from core.errors import BadOption
 from core.words import counted
 from facelib.alignment import bbox_from_landmarks
 from merger.frames import FrameFace, FrameFaces
+from merger.presets import check_settings
+from merger.settings import WHOLE_FRAME
 
 _NAMED_TRACKS = 12
 _SIDES = ("left", "right")
@@ -72,13 +76,7 @@ class FaceChoice:
         if self.kind == "all":
             return list(frames)
         if self.needs_tracks:
-            known = {face.track for frame in frames for face in frame.faces}
-            strange = [number for number in self.numbers if number not in known]
-            if strange:
-                raise BadOption(
-                    f"There is no track {strange[0]}. Received: --faces {self.text}.",
-                    " ".join(track_lines(frames)) or "The faces have no tracks.",
-                )
+            require_tracks(self.numbers, frames, f"--faces {self.text}")
         chosen = [dataclasses.replace(frame, faces=tuple(self._of_frame(frame.faces))) for frame in frames]
         if not any(frame.faces for frame in chosen):
             most = max((len(frame.faces) for frame in frames), default=0)
@@ -107,6 +105,43 @@ def _side(face: FrameFace) -> float:
 def _center(face: FrameFace) -> float:
     box = bbox_from_landmarks(face.landmarks)
     return float(box[0] + box[2]) / 2
+
+
+def require_tracks(numbers: Collection[int], frames: Sequence[FrameFaces], asked: str) -> None:
+    """BadOption: one of these tracks is not there. asked: what was received."""
+    known = {face.track for frame in frames for face in frame.faces}
+    strange = [number for number in numbers if number not in known]
+    if strange:
+        raise BadOption(
+            f"There is no track {strange[0]}. Received: {asked}.",
+            " ".join(track_lines(frames)) or "The faces have no tracks.",
+        )
+
+
+def parse_face_settings(text: str | None) -> dict[int, dict[str, Any]]:
+    """ "2:mode=seamless,erode_mask=5 3:mode=original" -> {number of a track: {setting: value}}.
+
+    Raises:
+        BadOption: not to be understood; or a setting, or a value, that one face cannot have alone.
+    """
+    own: dict[int, dict[str, Any]] = {}
+    for part in (text or "").split():
+        number, colon, rest = part.partition(":")
+        pairs = [word.partition("=") for word in rest.split(",")]
+        if not colon or not number.isdecimal() or not int(number) or any(not sign for _, sign, _ in pairs):
+            raise BadOption(
+                f"Settings of single faces are written as 2:mode=seamless,erode_mask=5. Received: {part}.",
+                "Between one face and the next is a blank.",
+            )
+        values = check_settings({name: value for name, _, value in pairs})
+        whole = [name for name, value in values.items() if name in WHOLE_FRAME or value == "raw-predict"]
+        if whole:
+            raise BadOption(
+                f"{', '.join(whole)}: this is done to the whole frame, not to one face. Received: {part}.",
+                f"Set it for all faces. So are {', '.join(WHOLE_FRAME)}, and mode raw-predict.",
+            )
+        own.setdefault(int(number), {}).update(values)
+    return own
 
 
 def track_lines(frames: Sequence[FrameFaces]) -> list[str]:

@@ -73,7 +73,11 @@ class Networks:
 
 @dataclass(frozen=True)
 class RenderKey:
-    """Everything a finished frame depends on, each part as a short text. Frames without a face need few."""
+    """Everything a finished frame depends on, each part as a short text. Frames without a face need few.
+
+    Attributes:
+        bridged: number of its faces that nobody found there (merger/gaps.py).
+    """
 
     frame: str
     faces: str
@@ -82,6 +86,7 @@ class RenderKey:
     software: str
     form: str = PlainWriter.form
     neighbors: str = ""
+    bridged: int = 0
 
     @property
     def look(self) -> str:
@@ -125,7 +130,8 @@ def render_key(
         values = {"shares": frame.shares, "faces": own}
     shown = hashlib.blake2b(json.dumps(values, sort_keys=True).encode(), digest_size=12).hexdigest()
     seen = networks.seen_by(*frame.every_settings(settings))
-    return RenderKey(fingerprint, faces.hexdigest(), shown, seen, software, form)
+    bridged = sum(face.is_bridged for face in frame.faces)
+    return RenderKey(fingerprint, faces.hexdigest(), shown, seen, software, form, bridged=bridged)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from core.errors import BadOption, BrokenFile, FaceLoomError
+from core.errors import BadOption, BrokenFile
 from core.images import read_image, write_image
 from core.options import resolve
 from core.paths import merge_session_file
@@ -21,7 +21,7 @@ from mainscripts import merge, merge_session
 from mainscripts.merge_options import MergeOptions
 from mainscripts.merge_session import plan_merge
 from merger.engine import Engine, MergeOutcome
-from merger.frames import FrameFaces
+from merger.frames import FrameFace, FrameFaces
 from merger.session import MergeSession
 from merger.session_changes import Identity
 from merger.session_file import SessionFile
@@ -47,6 +47,7 @@ class Sitting(Shot):
         self.iteration = 1000
         self.rendered: dict[str, MergeSettings] = {}
         self.shown: dict[str, int] = {}
+        self.faces: dict[str, tuple[FrameFace, ...]] = {}
         self.crash_after: int | None = None
 
     def add_frame(self, number: int, name: str | None = None) -> None:
@@ -73,6 +74,7 @@ class Sitting(Shot):
                 (folder / f"{job.frame.stem}.png").write_bytes(b"merged")
             self.rendered[job.frame.stem] = job.settings
             self.shown[job.frame.stem] = len(job.frame.faces)
+            self.faces[job.frame.stem] = job.frame.faces
             on_merged(job.frame, (6, 6))
         return MergeOutcome(len(jobs))
 
@@ -283,15 +285,67 @@ def test_faces_that_are_left_out_are_left_out(sitting: Sitting) -> None:
         session.set("erode_mask", 9)
 
     sitting.change(apart)
-    with pytest.raises(FaceLoomError, match="different settings"):
-        sitting.go()
+    rendered, said = sitting.go()
+    assert rendered == ["00002"]
+    assert [one.erode_mask for face in sitting.faces["00002"] for one in face.settings] == [0, 9]
+    assert "With settings of their own: 1 face (track 2); 1 frame with faces that differ." in said
+    assert sitting.go()[0] == []
+    sitting.change(lambda session: session.follow_all(2))
+    rendered, said = sitting.go()
+    assert rendered == ["00002"]
+    assert sitting.faces["00002"][0].settings == ()
+    assert "of their own" not in said
+
+
+def test_a_key_that_dissolves_renders_the_frames_between_with_both(sitting: Sitting) -> None:
+    sitting.go()
+    sitting.change(lambda session: session.set_key("mode", 2, "seamless", dissolve=2))
+    rendered, said = sitting.go()
+    assert rendered == ALL[2:]
+    assert [[one.mode for one in sitting.faces[stem][0].settings] for stem in ALL[2:5]] == [
+        ["seamless", "overlay"],
+        ["seamless", "overlay"],
+        [],
+    ]
+    assert "Between two settings, rendered with both and mixed: 2 frames." in said
+    sitting.change(lambda session: session.set_key("mode", 2, "seamless"))
+    assert sitting.go()[0] == ALL[2:4]
+
+
+def test_a_session_is_begun_with_what_single_faces_have(sitting: Sitting) -> None:
+    face, record = read_face(sitting.workspace.data_dst_aligned / "00002_0.jpg")
+    for number, (file, track) in enumerate([("00002_0.jpg", 1), ("00002_1.jpg", 2)]):
+        shifted = dataclasses.replace(
+            record, frame_landmarks=record.frame_landmarks + 60 * number, extra={"finding": {"track": track}}
+        )
+        write_face(sitting.workspace.data_dst_aligned / file, face, shifted)
+    given = {"face_settings": "2:mode=seamless,erode_mask=5"}
+    sitting.go(**given)
+    assert [[(s.mode, s.erode_mask) for s in face.settings] for face in sitting.faces["00002"]] == [
+        [("overlay", 0)],
+        [("seamless", 5)],
+    ]
+    rendered, said = sitting.go(**given)
+    assert rendered == []
+    assert "not used" not in said
+    _, said = sitting.go(face_settings="2:mode=hist-match,erode_mask=5")
+    assert "these are not used: face 2 mode hist-match." in said
+    with pytest.raises(BadOption, match=r"There is no track 7. Received: --face-settings"):
+        sitting.go(face_settings="7:erode_mask=5")
+    table = sitting.workspace.root / "table.csv"
+    sitting.go(session_table=table)
+    rows = [row for row in csv.DictReader(io.StringIO(table.read_text("utf-8"))) if row["frame"] == "00002.png"]
+    assert [(row["face"], row["mode"], row["erode_mask"]) for row in rows] == [
+        ("all", "overlay", "0"),
+        ("2", "seamless", "5"),
+    ]
 
 
 def test_motion_blur_in_one_scene_brings_motion_to_all_frames(sitting: Sitting) -> None:
     sitting.go()
     sitting.change(lambda session: session.apply({"motion_blur_power": 50}, "all"))
     folders = merge.Folders.of(sitting.options(), sitting.workspace)
-    collection = merge._collect(folders, merge.FaceChoice.parse("all"), Listener())
+    collection = merge._collect(folders, sitting.options(), Listener())
     plan = plan_merge(sitting.workspace, sitting.options(session=True), folders, collection.frames, Listener())
     assert all(job.frame.faces[0].motion.dx > 5 for job in plan.jobs)
 
@@ -306,7 +360,7 @@ def test_networks_that_any_frame_needs_are_asked_for(sitting: Sitting) -> None:
 
     sitting.change(edit)
     folders = merge.Folders.of(sitting.options(), sitting.workspace)
-    collection = merge._collect(folders, merge.FaceChoice.parse("all"), Listener())
+    collection = merge._collect(folders, sitting.options(), Listener())
     plan = plan_merge(sitting.workspace, sitting.options(session=True), folders, collection.frames, Listener())
     assert plan.jobs[0].settings.super_resolution_power == 0
     assert plan.options.enhances
