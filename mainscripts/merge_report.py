@@ -31,6 +31,7 @@ from mainscripts.report_faces import Faces
 from mainscripts.report_files import ReportPlaces
 from mainscripts.report_findings import Doubt, find_doubts, misfits
 from mainscripts.report_page import Report
+from mainscripts.report_words import say_frames
 from mainscripts.sort_table import FaceTable
 from merger.frames import FrameFaces, collect_frames
 from merger.journal import Journal, RenderKey
@@ -127,7 +128,7 @@ def write_merge_report(
     judged = _judge(Judged(places, looks, _known(places, faceset, folders, failed, cuts)), progress)
     sections = all_sections(judged, _draw(judged, workers, progress))
     report = Report(
-        title=f"Merged frames: {len(places):,}",
+        title=f"Merged shot: {say_frames(len(places))}",
         folder=str(folders.merged.absolute()),
         against=str(folders.frames.absolute()),
         made=f"Made on {datetime.now():%Y-%m-%d at %H:%M}.",

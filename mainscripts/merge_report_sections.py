@@ -102,7 +102,7 @@ def unfinished(judged: Judged, strips: Strips) -> Section:
     for kind, words, level in told:
         if found := judged.of_kind(kind):
             advice = "Run `merge` again: it renders what failed or is missing." if level == "act" else ""
-            causes = f" {_say_causes(found)}" if kind in ("failed", "broken") else ""
+            causes = f" {_say_causes(judged, found)}" if kind in ("failed", "broken") else ""
             findings.append(Finding(level, f"{words}: {say_which(judged, found)}.{causes}", advice))
     other = [judged.names[n] for n, look in enumerate(judged.looks) if look.other_size]
     if other:
@@ -117,13 +117,14 @@ def unfinished(judged: Judged, strips: Strips) -> Section:
     )
 
 
-def _say_causes(found: Sequence[Trouble]) -> str:
-    """The first few of the reasons why."""
+def _say_causes(judged: Judged, found: Sequence[Trouble]) -> str:
+    """The first few of the reasons why, each of the first frame that has it."""
     first: dict[str, Trouble] = {}
     for trouble in found:
         first.setdefault(trouble.words, trouble)
     more = f" and {len(first) - _FEW_CAUSES} more" if len(first) > _FEW_CAUSES else ""
-    return f"Why: {'; '.join(list(first)[:_FEW_CAUSES])}{more}."
+    causes = [f"{judged.names[trouble.frame]} {words}" for words, trouble in list(first.items())[:_FEW_CAUSES]]
+    return f"Why: {'; '.join(causes)}{more}."
 
 
 def scenes(judged: Judged, strips: Strips) -> Section:

@@ -34,8 +34,8 @@ def flicker(judged: Judged, strips: Strips) -> Section:
     """How steady the color of the face is."""
     caption = (
         "How much the color of the new face, against the ring around its mask, jumps from frame to frame (second "
-        "difference, levels of Lab). Above the broken line it can be seen. Thin line: the source at the same place, "
-        "which is no fault of the merge."
+        "difference, levels of Lab: twice what a single frame is off). Above the broken line it can be seen. Thin line: "
+        "the source at the same place, which is no fault of the merge."
     )
     found = judged.of_kind("flicker")
     if found:
@@ -55,7 +55,8 @@ def jitter(judged: Judged, strips: Strips) -> Section:
     pasted = bool(judged.known.pasted)
     caption = (
         f"How much the corners of {'the pasted face' if pasted else 'the face as it was extracted'} jump from frame to "
-        "frame (second difference, thousandths of the face's side). Above the broken line it can be seen."
+        "frame (second difference, thousandths of the face's side: twice what a single frame is off). Above the broken "
+        "line it can be seen."
         + (" Thin line: the faces as they were extracted, before they were steadied." if pasted else "")
     )
     found = judged.of_kind("jitter")

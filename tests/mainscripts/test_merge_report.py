@@ -91,6 +91,15 @@ def test_unfinished_frames_are_named_with_their_cause(written: WrittenReport) ->
     assert told["unchanged"] == [{"frame": "00014.png", "what": "is merged, and yet the same as its source"}]
 
 
+def test_what_is_read_first_has_a_subject_and_agrees_with_the_numbers(written: WrittenReport) -> None:
+    text = written.page.read_text("utf-8")
+    assert "<h1>Merged shot: 29 frames</h1>" in text  # of which 28 are merged
+    assert "Why: 00016.png is a copy of its source: it could not be merged." in text
+    assert "Why: 00015.png cannot be read: the merged frame: " in text
+    assert "; 00017.png has no mask file." in text
+    assert text.count("second difference") == text.count("twice what a single frame is off") == 2
+
+
 def test_the_first_sentence_says_what_to_do(written: WrittenReport) -> None:
     expected = (
         "Do not make the video yet: 4 frames are unfinished (00010.png, 00015.png to 00017.png (3)); "
