@@ -65,9 +65,21 @@ def _power(matrix: NDArray, exponent: float) -> NDArray:
     return vectors @ np.diag(np.maximum(values, 1e-12) ** exponent) @ vectors.T
 
 
-def distribution(new: NDArray, old: NDArray, rng: np.random.Generator) -> NDArray:
-    """idt: 20 rotations, every pixel through 256 bins per axis, a twentieth of the way each time. Any equal shapes."""
-    moved, wanted = new.reshape(-1, 3).astype(np.float64), old.reshape(-1, 3).astype(np.float64)
+def distribution(
+    new: NDArray,
+    old: NDArray,
+    rng: np.random.Generator,
+    measured: NDArray | None = None,
+    measured_old: NDArray | None = None,
+) -> NDArray:
+    """idt: 20 rotations, every pixel through 256 bins per axis, a twentieth of the way each time; what lies in a lowest
+    bin is sent to 0.
+
+    measured: bool (H, W), the pixels that are counted and changed; None: all. measured_old: those of `old`; None: the
+    same.
+    """
+    inside, inside_old = _chosen(new, old, measured, measured_old)
+    moved, wanted = new[inside].astype(np.float64), old[inside_old].astype(np.float64)
     for _ in range(20):
         q, r = np.linalg.qr(rng.standard_normal((3, 3)))
         rotation = q * np.sign(np.diag(r))
@@ -78,45 +90,117 @@ def distribution(new: NDArray, old: NDArray, rng: np.random.Generator) -> NDArra
             has, edges = np.histogram(a[:, axis], 256, (low, high))
             wants, _ = np.histogram(b[:, axis], 256, (low, high))
             curve = np.interp(np.cumsum(has) / has.sum(), np.cumsum(wants) / wants.sum(), edges[1:])
-            mapped[:, axis] = np.interp(a[:, axis], edges[1:], curve)
+            mapped[:, axis] = np.interp(a[:, axis], edges[1:], curve, left=0)
         moved += (mapped - a) @ rotation / 20
-    return np.clip(moved, 0, 1).reshape(new.shape).astype(np.float32)
+    result = new.astype(np.float32)
+    result[inside] = np.clip(moved, 0, 1)
+    return result
 
 
 def transport(
-    new: NDArray, old: NDArray, rng: np.random.Generator, directions: int = 30, space: float = 16.0
+    new: NDArray,
+    old: NDArray,
+    rng: np.random.Generator,
+    directions: int = 30,
+    space: float = 16.0,
+    measured: NDArray | None = None,
+    measured_old: NDArray | None = None,
+    color: float = BILATERAL_COLOR,
 ) -> NDArray:
     """sot: ten steps of sorting along random directions, every pixel; then the movement is smoothed (not clipped).
 
-    space: of the smoothing, pixels.
+    space, color: of the smoothing, pixels and units of the pictures. measured, measured_old: as `distribution`.
     """
-    moved, wanted = new.reshape(-1, 3).astype(np.float64), old.reshape(-1, 3).astype(np.float64)
+    inside, inside_old = _chosen(new, old, measured, measured_old)
+    moved, wanted = new[inside].astype(np.float64), old[inside_old].astype(np.float64)
+    places = np.linspace(0, len(wanted) - 1, len(moved))
     for _ in range(10):
         total = np.zeros_like(moved)
         for _ in range(directions):
             direction = rng.standard_normal(3)
             direction /= np.linalg.norm(direction)
-            a, b = moved @ direction, wanted @ direction
-            order = np.argsort(a)
-            total[order] += (np.sort(b) - a[order])[:, None] * direction
+            a, b = moved @ direction, np.sort(wanted @ direction)
+            if len(b) != len(a):
+                b = np.interp(places, np.arange(len(b)), b)
+            order = np.argsort(a, kind="stable")
+            total[order] += (b - a[order])[:, None] * direction
         moved += total / directions
-    movement = (moved.reshape(new.shape) - new).astype(np.float32)
-    return new + cv2.bilateralFilter(movement, 0, BILATERAL_COLOR, space)
+    movement = np.zeros(new.shape, np.float32)
+    movement[inside] = moved - new[inside]
+    if inside.all():
+        return new + cv2.bilateralFilter(movement, 0, color, space)
+    return new + _bilateral_inside(movement, inside, color, space)
 
 
-def mix(new: NDArray, old: NDArray, rng: np.random.Generator, space: float = 16.0) -> NDArray:
-    """Lightness by gain and offset, chroma by transport on pictures of one lightness; all of it in 8 bits."""
-    a, b = (cv2.cvtColor(np.clip(p * 255, 0, 255).astype(np.uint8), cv2.COLOR_BGR2Lab) for p in (new, old))
+def _chosen(
+    new: NDArray, old: NDArray, measured: NDArray | None, measured_old: NDArray | None
+) -> tuple[NDArray, NDArray]:
+    if measured is None:
+        return np.ones(new.shape[:2], bool), np.ones(old.shape[:2], bool)
+    return measured, measured if measured_old is None else measured_old
+
+
+def _bilateral_inside(picture: NDArray, inside: NDArray, color: float, space: float) -> NDArray:
+    """What cv2.bilateralFilter does, of the pixels inside only; 0 outside."""
+    radius = max(1, round(1.5 * space))
+    wide, wide_inside = (
+        cv2.copyMakeBorder(p, radius, radius, radius, radius, cv2.BORDER_REFLECT_101)
+        for p in (picture, inside.astype(np.float32))
+    )
+    height, width = inside.shape
+    total, weights = np.zeros_like(picture), np.full(inside.shape, 1e-9, np.float32)
+    for dy in range(-radius, radius + 1):
+        for dx in range(-radius, radius + 1):
+            if dx * dx + dy * dy > radius * radius:
+                continue
+            part = np.s_[radius + dy : radius + dy + height, radius + dx : radius + dx + width]
+            apart = np.abs(wide[part] - picture).sum(axis=-1) / color
+            weight = wide_inside[part] * np.exp(-(dx * dx + dy * dy) / (2 * space**2) - apart**2 / 2)
+            total += wide[part] * weight[..., None]
+            weights += weight
+    return total / weights[..., None] * inside[..., None]
+
+
+def mix(
+    new: NDArray,
+    old: NDArray,
+    rng: np.random.Generator,
+    space: float = 16.0,
+    measured: NDArray | None = None,
+    rounded: bool = True,
+) -> NDArray:
+    """Lightness by gain and offset, chroma by transport on pictures of one lightness.
+
+    rounded: to 8 bits after every step, as it was; else all of it in floats.
+    """
+    inside, _ = _chosen(new, old, measured, None)
+
+    def levels(values: NDArray) -> NDArray:
+        return np.clip(values, 0, 255).astype(np.uint8) if rounded else np.clip(values, 0, 255).astype(np.float32)
+
+    def to_lab(values: NDArray) -> NDArray:
+        if rounded:
+            return cv2.cvtColor(values, cv2.COLOR_BGR2Lab)
+        unit = values / np.float32(255)
+        linear = np.where(unit <= 0.04045, unit / 12.92, ((unit + 0.055) / 1.055) ** 2.4)
+        lab = cv2.cvtColor(linear.astype(np.float32), cv2.COLOR_LBGR2Lab)
+        return lab * np.array([2.55, 1, 1], np.float32) + np.array([0, 128, 128], np.float32)
+
+    def to_bgr(lab: NDArray) -> NDArray:
+        if rounded:
+            return cv2.cvtColor(lab, cv2.COLOR_Lab2BGR).astype(np.float32)
+        scaled = (lab - np.array([0, 128, 128], np.float32)) / np.array([2.55, 1, 1], np.float32)
+        return np.clip(cv2.cvtColor(scaled, cv2.COLOR_Lab2BGR), 0, 1) * 255
+
+    a, b = (to_lab(levels(p * 255)) for p in (new, old))
     x, y = a[..., 0] / 255.0, b[..., 0] / 255.0
-    gain = np.sqrt((y.var() + 1e-5) / (x.var() + 1e-5))
-    lightness = np.clip((x - x.mean()) * gain + y.mean(), 0, 1) * 255
+    gain = np.sqrt((y[inside].var() + 1e-5) / (x[inside].var() + 1e-5))
+    lightness = levels(255 * ((x - x[inside].mean()) * gain + y[inside].mean()))
     for lab in (a, b):
         lab[..., 0] = 100
-    chroma, wanted = (cv2.cvtColor(lab, cv2.COLOR_Lab2BGR).astype(np.float32) for lab in (a, b))
-    moved = np.clip(transport(chroma, wanted, rng, 5, space), 0, 255).astype(np.uint8)
-    result = cv2.cvtColor(moved, cv2.COLOR_BGR2Lab)
-    result[..., 0] = lightness.astype(np.uint8)
-    return cv2.cvtColor(result, cv2.COLOR_Lab2BGR).astype(np.float32) / 255
+    moved = to_lab(levels(transport(to_bgr(a), to_bgr(b), rng, 5, space, measured)))
+    moved[..., 0] = lightness
+    return to_bgr(moved) / np.float32(255)
 
 
 def histograms(

@@ -7,7 +7,7 @@ Pictures are (H, W, 3) BGR float32 in [0, 1], display-referred sRGB; masks are (
 | rct | mean and deviation of each channel | Lab | gain and offset per channel |
 | lct | mean and covariance, symmetric square roots | BGR | one 3 x 4 matrix |
 | mkl | mean and covariance, least movement (Monge-Kantorovich) | BGR | one 3 x 4 matrix |
-| idt | the whole distribution, along random axes | BGR | a 25^3 lattice of colors |
+| idt | the whole distribution, along many axes | BGR | a 33^3 lattice of colors |
 | sot | the whole distribution, pixel by pixel | BGR | a smooth field added to the picture |
 
 A transfer is fitted once and applied as often as wanted: `fit_color_transfer(...)` gives a `ColorTransform`, and
@@ -23,7 +23,7 @@ from typing import Protocol
 import cv2
 import numpy as np
 
-from core.color_transport import fit_distribution_lattice, fit_transport_field, look_up_lattice
+from core.color_transport import fit_distribution_lattice, fit_transport_field, look_up_lattice, thinned
 from core.errors import BadOption
 
 COLOR_TRANSFER_MODES = ("none", "rct", "lct", "mkl", "idt", "sot")
@@ -40,8 +40,11 @@ COVARIANCE_FLOOR = 1e-5
 _LAB_RANGE = ((0.0, -127.0, -127.0), (100.0, 127.0, 127.0))
 """Least and largest L, a and b after a transfer."""
 
-THUMBNAIL_SIDE = 64
-"""Side of the pictures that idt and sot are fitted on."""
+THUMBNAIL_SIDE = 128
+"""Side of the pictures that idt, sot and mix are fitted on."""
+
+_MOST_MEASURED = 8192
+"""Pixels of each picture that idt and sot look at, about."""
 
 
 @dataclass(frozen=True)
@@ -287,11 +290,11 @@ def fit_color_transfer(
 
     Args:
         mode: one of `COLOR_TRANSFER_MODES` but "none".
-        image: (H, W, 3) BGR float32 in [0, 1]; for idt and sot every pixel costs time: about 64 x 64 is right.
+        image: (H, W, 3) BGR float32 in [0, 1]; for idt and sot `THUMBNAIL_SIDE` is right.
         reference: as `image`.
         image_mask: (H, W) in [0, 1]; which pixels of `image` are measured.
         reference_mask: the same for `reference`.
-        rng: random directions of idt and sot; None: a fixed seed.
+        rng: turns the directions of idt and sot; None: a fixed seed.
 
     Raises:
         BadOption: no such mode.
@@ -301,24 +304,20 @@ def fit_color_transfer(
     if mode in ("lct", "mkl"):
         fit = fit_linear if mode == "lct" else fit_monge_kantorovich
         return fit(color_statistics(image, image_mask), color_statistics(reference, reference_mask))
-    chance = rng or np.random.default_rng(0)
-    if mode == "idt":
-        return LatticeTransform(
-            fit_distribution_lattice(_pixels(image, image_mask), _pixels(reference, reference_mask), chance)
-        )
-    if mode == "sot":
-        weight = np.ones(image.shape[:2], np.float32) if image_mask is None else image_mask
-        return FieldTransform(fit_transport_field(image, weight, _pixels(reference, reference_mask), chance))
+    if mode in ("idt", "sot"):
+        chance = rng or np.random.default_rng(0)
+        inside = thinned(measured_pixels(image, image_mask), _MOST_MEASURED)
+        wanted = reference[thinned(measured_pixels(reference, reference_mask), _MOST_MEASURED)]
+        if mode == "idt":
+            return LatticeTransform(fit_distribution_lattice(image[inside], wanted, chance))
+        return FieldTransform(fit_transport_field(image, inside, wanted, chance))
     raise BadOption(f"A color transfer is one of {', '.join(COLOR_TRANSFER_MODES)}. Received: {mode}.")
 
 
-def _pixels(image: np.ndarray, mask: np.ndarray | None) -> np.ndarray:
-    """(N, 3) float32 colors where the mask is at least one half; all of them without a mask or where none is."""
-    if mask is not None:
-        inside = image[mask >= 0.5]
-        if len(inside):
-            return inside
-    return image.reshape(-1, 3)
+def measured_pixels(picture: np.ndarray, mask: np.ndarray | None) -> np.ndarray:
+    """(H, W) bool: where the mask is at least one half; everywhere without a mask or where it is nowhere."""
+    inside = np.ones(picture.shape[:2], bool) if mask is None else mask >= 0.5
+    return inside if inside.any() else np.ones_like(inside)
 
 
 def color_transfer(

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from core.color import COVARIANCE_FLOOR, GAIN_RANGE, FieldTransform, bgr_to_lab, lab_to_bgr
+from core.color import COVARIANCE_FLOOR, GAIN_RANGE, FieldTransform, bgr_to_lab, lab_to_bgr, measured_pixels
 from core.color_transport import fit_transport_field
 
 EVEN_LIGHTNESS = 100 * 100 / 255
@@ -53,34 +53,19 @@ def fit_mix(
     image_mask: NDArray,
     reference_mask: NDArray,
     rng: np.random.Generator,
-    *,
-    directions: int = 5,
-    gain_range: tuple[float, float] = GAIN_RANGE,
-    sigma: float | None = None,
 ) -> MixTransform:
     """Finds how `image` takes the colors of `reference`.
 
     Args:
-        image, reference: (h, w, 3) BGR float32 in [0, 1]; every pixel costs time: about 64 x 64 is right.
+        image, reference: (h, w, 3) BGR float32 in [0, 1]; every pixel costs time: about 128 x 128 is right.
         image_mask, reference_mask: (h, w) in [0, 1]; pixels of at least one half count (all where none is).
-        sigma: smoothing of the movement in pixels of `image`; None: a sixteenth of its side.
+        rng: turns the directions.
     """
+    inside, inside_reference = measured_pixels(image, image_mask), measured_pixels(reference, reference_mask)
     lab, wanted = bgr_to_lab(image), bgr_to_lab(reference)
-    has, wants = _chosen(lab, image_mask)[:, 0] / 100.0, _chosen(wanted, reference_mask)[:, 0] / 100.0
+    has, wants = lab[inside][:, 0] / 100.0, wanted[inside_reference][:, 0] / 100.0
     gain = float(np.sqrt((wants.var() + COVARIANCE_FLOOR) / (has.var() + COVARIANCE_FLOOR)))
-    gain = float(np.clip(gain, *gain_range))
-    field = fit_transport_field(
-        evenly_lit(lab),
-        image_mask,
-        _chosen(evenly_lit(wanted), reference_mask),
-        rng,
-        directions=directions,
-        sigma=sigma,
-        movement_range=MOVEMENT_RANGE,
-    )
+    gain = float(np.clip(gain, *GAIN_RANGE))
+    chroma, wanted_chroma = evenly_lit(lab), evenly_lit(wanted)[inside_reference]
+    field = fit_transport_field(chroma, inside, wanted_chroma, rng, movement_range=MOVEMENT_RANGE)
     return MixTransform(gain, 100.0 * float(wants.mean() - gain * has.mean()), FieldTransform(field))
-
-
-def _chosen(picture: NDArray, mask: NDArray) -> NDArray:
-    inside = picture[mask >= 0.5]
-    return inside if len(inside) else picture.reshape(-1, 3)

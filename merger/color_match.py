@@ -2,8 +2,8 @@
 
 `fit_colors` finds a transform from two aligned squares; applying it is another matter (core/color.py), so that a
 transform may be smoothed over time in between. Only pixels inside the frame are measured; those modes whose name ends
-in -m, and rct, look at the mask's inside only. What is drawn at random (directions of idt, sot and mix) is the same in
-every frame, so that nothing flickers by chance. Source: spec merging 3.6c-d; 8, Q18, Q19.
+in -m, and rct, look at the mask's inside only. What is drawn at random (how the directions of idt, sot and mix are
+turned) is the same in every frame, so that nothing flickers by chance. Source: spec merging 3.6c-d; 8, Q18, Q19.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from core.color import (
     THUMBNAIL_SIDE,
     ColorTransform,
-    FieldTransform,
     color_statistics,
     fit_color_transfer,
     fit_linear,
@@ -25,14 +24,12 @@ from core.color import (
 )
 from core.color_histogram import HistogramTransform, fit_histogram
 from core.color_mix import fit_mix
-from core.color_transport import CUT_OFF_GAUSSIAN, fit_transport_field
 from merger.masks import FAINTEST
 
 FEWEST_COLOR_PIXELS = 16
 """Colors measured on fewer pixels than this say nothing; the face then keeps its own."""
 
-_SEED = 0
-_SOT_DIRECTIONS = 30
+_SEED = 2
 
 
 def fit_colors(
@@ -61,13 +58,9 @@ def fit_colors(
         return fit(color_statistics(new, measured), color_statistics(old, measured))
     small_new, small_old, share = (_thumbnail(a) for a in (new, old, measured.astype(np.float32)))
     chance = np.random.default_rng(_SEED)
-    if kind == "idt":
-        return fit_color_transfer("idt", small_new, small_old, share, share, chance)
     if kind == "mix":
         return fit_mix(small_new, small_old, share, share, chance)
-    wanted, sigma = small_old[share >= 0.5], CUT_OFF_GAUSSIAN * len(small_new) / 16
-    field = fit_transport_field(small_new, share, wanted, chance, directions=_SOT_DIRECTIONS, sigma=sigma)
-    return FieldTransform(field)
+    return fit_color_transfer(kind, small_new, small_old, share, share, chance)
 
 
 def fit_histograms(

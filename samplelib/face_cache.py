@@ -57,7 +57,7 @@ class WorkingFace:
         image: (W, W, 3) BGR uint8: the whole stored square, perhaps reduced.
         masks: (W, W, k) uint8, 255 is face; the second one, if there, marks eyes and mouth.
         working_to_face: (2, 3) float64, pixels of `image` to pixels of the model's square, unaugmented.
-        thumbnail: (64, 64, 4) uint8, the model's square: BGR and mask; None where not needed.
+        thumbnail: (128, 128, 4) uint8, the model's square: BGR and mask; None where not needed.
     """
 
     image: np.ndarray
@@ -110,13 +110,11 @@ def face_to_thumbnail(resolution: int) -> np.ndarray:
 
 
 def _thumbnail(image: np.ndarray, mask: np.ndarray, working_to_face: np.ndarray, resolution: int) -> np.ndarray:
-    twice = resize_matrix(THUMBNAIL_SIDE, 2 * THUMBNAIL_SIDE)
-    working_to_twice = compose_affine(compose_affine(working_to_face, face_to_thumbnail(resolution)), twice)
-    size = (2 * THUMBNAIL_SIDE, 2 * THUMBNAIL_SIDE)
-    colors = cv2.warpAffine(image, working_to_twice, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    inside = cv2.warpAffine(mask, working_to_twice, size, flags=cv2.INTER_LINEAR)
-    both = np.dstack([colors, inside])
-    return cv2.resize(both, (THUMBNAIL_SIDE, THUMBNAIL_SIDE), interpolation=cv2.INTER_AREA)
+    working_to_thumbnail = compose_affine(working_to_face, face_to_thumbnail(resolution))
+    size = (THUMBNAIL_SIDE, THUMBNAIL_SIDE)
+    colors = cv2.warpAffine(image, working_to_thumbnail, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    inside = cv2.warpAffine(mask, working_to_thumbnail, size, flags=cv2.INTER_LINEAR)
+    return np.dstack([colors, inside])
 
 
 class FaceCache:

@@ -12,7 +12,7 @@ from functools import lru_cache
 import cv2
 import numpy as np
 
-from core.color import ColorTransform, fit_color_transfer, shift_hsv
+from core.color import THUMBNAIL_SIDE, ColorTransform, fit_color_transfer, shift_hsv
 from core.geometry import compose_affine, invert_affine
 from core.images import to_float, to_uint8
 from samplelib.augmentation import Augmentation, SampleSettings
@@ -134,13 +134,17 @@ def recolored(
     """The working image of `face` in the colors of `donor`; both measured under their masks in the model's framing."""
     if face.thumbnail is None or donor.thumbnail is None:
         raise ValueError("A color transfer needs faces prepared with thumbnails.")
-    transform = _fitted(face.thumbnail, donor.thumbnail, settings.color_transfer, augmentation.color_seed)
+    transform = fitted_transfer(face.thumbnail, donor.thumbnail, settings.color_transfer, augmentation.color_seed)
     face_to_working = invert_affine(face.working_to_face)
     thumbnail_to_working = compose_affine(invert_affine(face_to_thumbnail(settings.resolution)), face_to_working)
     return to_uint8(transform.apply(to_float(face.image), thumbnail_to_working))
 
 
-def _fitted(thumbnail: np.ndarray, donor: np.ndarray, mode: str, seed: int) -> ColorTransform:
+def fitted_transfer(thumbnail: np.ndarray, donor: np.ndarray, mode: str, seed: int) -> ColorTransform:
+    """How a face takes the colors of a donor, found from their thumbnails (color and mask, uint8)."""
+    if mode not in ("idt", "sot"):  # means and deviations need no more than a quarter of the pixels
+        side = THUMBNAIL_SIDE // 2
+        thumbnail, donor = (cv2.resize(t, (side, side), interpolation=cv2.INTER_AREA) for t in (thumbnail, donor))
     image, mask = to_float(thumbnail[..., :3]), to_float(thumbnail[..., 3])
     reference, reference_mask = to_float(donor[..., :3]), to_float(donor[..., 3])
     return fit_color_transfer(mode, image, reference, mask, reference_mask, np.random.default_rng(seed))

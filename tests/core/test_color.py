@@ -169,7 +169,7 @@ def test_noise_on_a_flat_picture_is_not_blown_up(mode: str) -> None:
 @pytest.mark.parametrize("mode", TRANSFERS)
 def test_a_picture_keeps_its_own_colors(mode: str) -> None:
     image = cloudy(16)
-    tolerance = {"idt": 0.02, "sot": 0.01}.get(mode, 2e-3)  # a lattice of 17 steps; a smoothed field
+    tolerance = {"idt": 0.02, "sot": 0.01}.get(mode, 2e-3)  # a lattice of 33 steps; a smoothed field
     np.testing.assert_allclose(color_transfer(mode, image, image), image, atol=tolerance)
 
 

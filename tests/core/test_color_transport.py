@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib.resources import files
-from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
 from core.color import ColorTransform, FieldTransform, LatticeTransform
-from core.color_transport import fit_distribution_lattice, fit_transport_field, look_up_lattice, random_rotation
-from core.images import read_image, to_float
+from core.color_transport import (
+    fit_distribution_lattice,
+    fit_transport_field,
+    look_up_lattice,
+    random_rotation,
+    thinned,
+)
+from tests.portraits import collins, hopper
 
 
 def picture(seed: int, side: int, low: float, high: float) -> np.ndarray:
@@ -37,7 +41,7 @@ def slow_distribution_transfer(image: np.ndarray, reference: np.ndarray, rng: np
 
 
 def slow_sliced_transport(image: np.ndarray, reference: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Every pixel, one direction after another, then a Gaussian of 16/256 of the side on the difference."""
+    """Every pixel, one direction after another, then a bilateral filter of 16/256 of the side on the difference."""
     moved = image.reshape(-1, 3).astype(np.float64)
     wanted = reference.reshape(-1, 3).astype(np.float64)
     for _ in range(10):
@@ -49,7 +53,7 @@ def slow_sliced_transport(image: np.ndarray, reference: np.ndarray, rng: np.rand
             total[order] += (np.sort(wanted @ axis) - (moved @ axis)[order])[:, None] * axis
         moved += total / 5
     difference = (moved.reshape(image.shape) - image).astype(np.float32)
-    smooth = cv2.GaussianBlur(difference, (0, 0), image.shape[0] / 16, borderType=cv2.BORDER_REFLECT)
+    smooth = cv2.bilateralFilter(difference, -1, 5.0, image.shape[0] / 16)
     return np.clip(image + smooth, 0, 1)
 
 
@@ -97,7 +101,7 @@ def test_idt_leaves_the_known_part_of_the_mean_error() -> None:
 def test_idt_with_full_steps_arrives() -> None:
     image, reference = picture(2, 64, 0.2, 0.5), picture(3, 64, 0.5, 0.8)
     pixels, wanted = image.reshape(-1, 3), reference.reshape(-1, 3)
-    lattice = fit_distribution_lattice(pixels, wanted, np.random.default_rng(4), relaxation=1.0)
+    lattice = fit_distribution_lattice(pixels, wanted, np.random.default_rng(4), keeps=0.0)
     result = LatticeTransform(lattice).apply(image).reshape(-1, 3)
     np.testing.assert_allclose(result.mean(axis=0), wanted.mean(axis=0), atol=0.01)
     np.testing.assert_allclose(np.cov(result.T), np.cov(wanted.T), atol=2e-3)
@@ -112,28 +116,18 @@ def test_idt_by_lattice_stays_close_to_the_slow_version() -> None:
     assert np.abs(fast - slow).mean() < max(0.004, 2 * np.abs(other_seed - slow).mean())
 
 
-def portrait(package: str, name: str, top: int, left: int, side: int) -> np.ndarray:
-    """A square cut out of a picture in the public domain, reduced to 128 pixels."""
-    path = files(package).joinpath(name)
-    assert isinstance(path, Path)
-    cut = to_float(read_image(path))[top : top + side, left : left + side]
-    return cv2.resize(cut, (128, 128), interpolation=cv2.INTER_AREA)
-
-
 @pytest.mark.parametrize("turned", [False, True])
 @pytest.mark.parametrize("slow", [slow_distribution_transfer, slow_sliced_transport])
 def test_on_portraits_both_are_nearer_to_the_slow_version_than_another_seed(
     slow: Callable[[np.ndarray, np.ndarray, np.random.Generator], np.ndarray], turned: bool
 ) -> None:
-    collins = portrait("skimage", "data/astronaut.png", 0, 128, 256)
-    hopper = portrait("matplotlib", "mpl-data/sample_data/grace_hopper.jpg", 60, 80, 340)
-    image, reference = (hopper, collins) if turned else (collins, hopper)
+    image, reference = (hopper(), collins()) if turned else (collins(), hopper())
     thumbnail, colors, rng = small(image), small(reference).reshape(-1, 3), np.random.default_rng(7)
     fast: ColorTransform
     if slow is slow_distribution_transfer:
         fast = LatticeTransform(fit_distribution_lattice(thumbnail.reshape(-1, 3), colors, rng))
     else:
-        fast = FieldTransform(fit_transport_field(thumbnail, np.ones((64, 64), np.float32), colors, rng))
+        fast = FieldTransform(fit_transport_field(thumbnail, np.ones((64, 64), bool), colors, rng))
     same, *others = (slow(image, reference, np.random.default_rng(seed)) for seed in (7, 8, 9))
     spread = np.mean([np.abs(other - same).mean() for other in others])
     assert np.abs(fast.apply(image) - same).mean() < 0.9 * spread
@@ -141,8 +135,8 @@ def test_on_portraits_both_are_nearer_to_the_slow_version_than_another_seed(
 
 def test_sot_on_thumbnails_stays_close_to_the_slow_version() -> None:
     image, reference = picture(8, 128, 0.1, 0.6), picture(9, 128, 0.4, 0.9)
-    slow = slow_sliced_transport(image, reference, np.random.default_rng(10))
-    everywhere = np.ones((64, 64), np.float32)
+    slow = np.mean([slow_sliced_transport(image, reference, np.random.default_rng(seed)) for seed in range(10, 14)], 0)
+    everywhere = np.ones((64, 64), bool)
     wanted = small(reference).reshape(-1, 3)
     fast = FieldTransform(fit_transport_field(small(image), everywhere, wanted, np.random.default_rng(10))).apply(image)
     assert np.abs(fast - slow).mean() < 0.004
@@ -151,9 +145,54 @@ def test_sot_on_thumbnails_stays_close_to_the_slow_version() -> None:
 def test_sot_measures_under_the_mask_and_goes_on_smoothly_outside() -> None:
     image = np.full((64, 64, 3), 0.2, np.float32)
     image[16:48, 16:48] = 0.4
-    mask = np.zeros((64, 64), np.float32)
-    mask[16:48, 16:48] = 1.0
+    inside = np.zeros((64, 64), bool)
+    inside[16:48, 16:48] = True
     wanted = np.full((500, 3), 0.7, np.float32)
-    field = fit_transport_field(image, mask, wanted, np.random.default_rng(11), steps=40)
+    field = fit_transport_field(image, inside, wanted, np.random.default_rng(11), keeps=0.0)
     np.testing.assert_allclose(field[20:44, 20:44], 0.3, atol=0.01)
     np.testing.assert_allclose(field[0, 0], 0.3, atol=0.01)
+
+
+def test_sot_keeps_the_known_part_of_the_mean_error() -> None:
+    image, inside = np.full((64, 64, 3), 0.4, np.float32), np.ones((64, 64), bool)
+    field = fit_transport_field(image, inside, np.full((500, 3), 0.7, np.float32), np.random.default_rng(0))
+    np.testing.assert_allclose(field, 0.3 * (1 - (2 / 3) ** 10), atol=1e-3)
+
+
+def test_with_a_range_movements_that_differ_are_not_smoothed_together() -> None:
+    """Two halves that move apart: the field follows the edge between them, and knows nothing of what lies outside."""
+    rng = np.random.default_rng(12)
+    image = rng.uniform(0.25, 0.35, (64, 64, 3)).astype(np.float32)
+    image[:, 32:] += 0.3
+    wanted = rng.uniform(0.15, 0.25, (1000, 3)).astype(np.float32)
+    wanted[500:] += 0.5
+    inside = np.zeros((64, 64), bool)
+    inside[8:56, 8:56] = True
+    columns = {}
+    for limit in (None, 0.05):
+        field = fit_transport_field(image, inside, wanted, np.random.default_rng(0), limit)
+        columns[limit] = field[8:56, 8:56].mean(axis=(0, 2))
+    np.testing.assert_allclose(columns[0.05], [-0.1] * 24 + [0.1] * 24, atol=0.01)
+    assert np.abs(columns[None][23:25]).max() < 0.03  # smoothed across the edge
+
+
+def test_idt_is_told_by_colors_between_lattice_points_and_elsewhere_by_a_coarse_lattice() -> None:
+    colors = np.random.default_rng(0).uniform(0.4, 0.45, (4000, 3)).astype(np.float32)
+    lattice = fit_distribution_lattice(colors, colors + np.float32(0.2), np.random.default_rng(1), keeps=0.0)
+    result = look_up_lattice(lattice, colors.reshape(40, 100, 3)).reshape(-1, 3)
+    np.testing.assert_allclose(result.mean(axis=0), colors.mean(axis=0) + 0.2, atol=5e-4)
+    np.testing.assert_allclose(result, colors + 0.2, atol=0.01)
+    far = look_up_lattice(lattice, np.full((1, 1, 3), 0.1, np.float32))
+    np.testing.assert_allclose(far, 0.3, atol=0.03)  # moves like the nearest color that was measured
+
+
+def test_thinning_leaves_every_other_pixel() -> None:
+    whole = np.ones((8, 8), bool)
+    assert thinned(whole, 64) is whole
+    assert np.count_nonzero(thinned(whole, 63)) == 32
+    assert not (thinned(whole, 63)[:, :-1] & thinned(whole, 63)[:, 1:]).any()
+    assert np.array_equal(thinned(whole, 31).nonzero()[0], np.repeat([0, 2, 4, 6], 4))
+    assert np.count_nonzero(thinned(whole, 15)) == 8
+    part = whole.copy()
+    part[:4] = False
+    assert not thinned(part, 10)[:4].any()

@@ -127,9 +127,9 @@ def test_the_matrix_leads_from_working_pixels_to_the_models_square(tmp_path: Pat
 def test_the_thumbnail_shows_the_models_square_and_its_mask(faceset: Faceset) -> None:
     face = prepare_face(faceset.samples[2], NEEDS)
     assert face.thumbnail is not None
-    assert face.thumbnail.shape == (64, 64, 4)
+    assert face.thumbnail.shape == (128, 128, 4)
     landmarks = transform_points(faceset.samples[2].metadata.landmarks, stored_to_face(faceset.samples[2], NEEDS))
-    column, row = np.round(landmarks[30]).astype(int)  # resolution 64: the thumbnail is the model's square
+    column, row = np.round(2 * landmarks[30]).astype(int)  # resolution 64: two of its pixels to one of the model's
     assert face.thumbnail[row, column, 3] == 255
     assert face.thumbnail[1, 1, 3] == 0
 
