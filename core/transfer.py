@@ -8,6 +8,7 @@ BT.2100-2; SMPTE 240M, ST 428-1, ST 2084; IEC 61966-2-1, 61966-2-4.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -91,6 +92,7 @@ def light_of_levels(transfer: str, depth: int) -> NDArray[np.float32]:
     return _light(transfer, levels).astype(np.float32)
 
 
+@lru_cache(maxsize=4)
 def levels_of_halves(transfer: str) -> NDArray[np.uint16]:
     """(65536,) uint16: the 16-bit code of every half float, the way back of `light_of_levels`.
 
@@ -102,8 +104,9 @@ def levels_of_halves(transfer: str) -> NDArray[np.uint16]:
     """
     halves = np.arange(65536, dtype=np.uint16).view(np.float16).astype(np.float64)
     light = np.maximum.accumulate(_light(transfer, 65536))  # where a standard rounds its constants, pieces may overlap
-    codes = np.interp(np.nan_to_num(halves, nan=0.0), light, np.arange(65536))
-    return np.rint(codes).astype(np.uint16)
+    codes = np.rint(np.interp(np.nan_to_num(halves, nan=0.0), light, np.arange(65536))).astype(np.uint16)
+    codes.flags.writeable = False  # all who ask are given the same
+    return codes
 
 
 def have_same_curve(one: str, other: str) -> bool:

@@ -13,9 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import BrokenFile
+from core.exr import AS_IS, read_exr, read_exr_header
 from core.geometry import warp
 from core.images import decode_bgra, decode_image, encode_jpeg, read_gray, read_image, to_float, to_uint8
 from core.shots import GLANCE_SIDE, glance
+from core.transfer import TRANSFERS, levels_of_halves
 from facelib.alignment import bbox_from_landmarks
 from merger.compositing import MergedFrame
 from merger.frames import FrameFaces
@@ -117,8 +119,8 @@ def look_at(place: Place) -> FrameLook:
 
 
 def read_pictures(place: Place) -> Pictures:
-    """Reads the files of a frame. Of a merged frame that is the face layer alone, the layer over its source; what is
-    kept in .exr files is not read."""
+    """Reads the files of a frame. Of a merged frame that is the face layer alone, the layer over its source; of one
+    in an .exr file, the codes its light was made of, unless the file does not say by which curve."""
     broken: list[tuple[str, str]] = []
     source = merged = mask = None
     try:
@@ -126,7 +128,7 @@ def read_pictures(place: Place) -> Pictures:
     except BrokenFile as problem:
         broken.append((place.name, problem.why))
     try:
-        if place.merged is not None and place.merged.suffix != ".exr":
+        if place.merged is not None:
             merged = _read_merged(place.merged, source)
     except BrokenFile as problem:
         broken.append(("the merged frame", problem.why))
@@ -138,7 +140,10 @@ def read_pictures(place: Place) -> Pictures:
     return Pictures(source, merged, mask, tuple(broken))
 
 
-def _read_merged(path: Path, source: NDArray | None) -> NDArray:
+def _read_merged(path: Path, source: NDArray | None) -> NDArray | None:
+    if path.suffix == ".exr":
+        transfer = read_exr_header(path).transfer.replace(AS_IS, "linear")
+        return levels_of_halves(transfer)[read_exr(path).view(np.uint16)] if transfer in TRANSFERS else None
     try:
         data = path.read_bytes()
     except OSError as problem:

@@ -187,7 +187,8 @@ def frames(judged: Judged, strips: Strips) -> Section:
     notes = (
         f"Every frame was read and measured ({len(judged):,}), none was left out. Strips are a selection: of frames in "
         "a row in which the same stands out the worst one, and of those the worst; of frames without a face some, "
-        "spread evenly. Of several faces in a frame the worst counts. Frames kept as .exr files are judged by "
-        "their masks and landmarks alone. Every number of every frame is in the .json file beside this page."
+        "spread evenly. Of several faces in a frame the worst counts. Frames in .exr files that do not say by which "
+        "curve they became light are judged by their masks and landmarks alone. Every number of every frame is in the "
+        ".json file beside this page."
     )
     return Section("frames", "How it was measured", (), columns, details=(("In words", notes),))

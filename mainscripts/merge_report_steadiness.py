@@ -34,8 +34,8 @@ def flicker(judged: Judged, strips: Strips) -> Section:
     """How steady the color of the face is."""
     caption = (
         "How much the color of the new face, against the ring around its mask, jumps from frame to frame (second "
-        "difference, levels of Lab: twice what a single frame is off). Above the broken line it can be seen. Thin line: "
-        "the source at the same place, which is no fault of the merge."
+        "difference, levels of Lab: twice what a single frame is off). Above the broken line it can be seen. Thin "
+        "line: the source at the same place, which is no fault of the merge."
     )
     found = judged.of_kind("flicker")
     if found:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from core.exr import encode_exr
 from core.images import decode_image, encode_png, write_image
 from mainscripts.merge_report_looks import Place, look_at, strip, touched_edges
+from merger.compositing import MergedFrame
 from merger.frames import FrameFace, FrameFaces
+from merger.outputs import frame_writer
 from tests.painting import paint_frame
 
 SIZE = (120, 160)
@@ -53,6 +57,29 @@ def test_sixteen_bits_are_compared_with_eight(tmp_path: Path) -> None:
     look = look_at(place_of(tmp_path, encode_png(deep), block().astype(np.uint16) * 257))
     assert look.unchanged
     assert look.records[0].difference == pytest.approx(look.records[0].old_difference, abs=1e-3)
+
+
+@pytest.mark.parametrize("transfer", ["bt709", "smpte2084", None])
+def test_light_in_exr_files_is_compared_as_the_codes_it_was_made_of(tmp_path: Path, transfer: str | None) -> None:
+    frame = painted().astype(np.uint16) * 257
+    mask = block().astype(np.uint16) * 257
+    data, _ = frame_writer("exr", transfer).encode(MergedFrame(frame, mask), frame)
+    path = tmp_path / "f.exr"
+    path.write_bytes(data)
+    place = replace(place_of(tmp_path, None, mask), merged=path)
+    look = look_at(place)
+    assert look.unchanged
+    assert look.records[0].difference == pytest.approx(look.records[0].old_difference, abs=0.05)
+    shown = decode_image(strip((place, 0)), Path("strip"))
+    third = (shown.shape[1] - 8) // 3
+    assert np.abs(shown[:, :third].astype(int) - shown[:, third + 4 : 2 * third + 4]).mean() < 3
+
+
+def test_light_of_an_unknown_curve_is_not_guessed(tmp_path: Path) -> None:
+    path = tmp_path / "f.exr"
+    path.write_bytes(encode_exr({name: np.zeros(SIZE, np.float16) for name in "RGB"}))
+    look = look_at(replace(place_of(tmp_path, None, block()), merged=path))
+    assert (look.unchanged, look.broken, look.records[0].difference) == (False, (), None)
 
 
 def test_what_cannot_be_read_is_told_and_the_rest_seen(tmp_path: Path) -> None:
