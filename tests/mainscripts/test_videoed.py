@@ -246,6 +246,55 @@ def test_the_four_scripts_of_step_8(workspace: Workspace, extension: str, lossle
 HDR = "setparams=colorspace=bt2020nc:color_primaries=bt2020:color_trc=smpte2084:range=tv"
 
 
+SURROUND = "aevalsrc=0.1*sin(440*t)|0.1*sin(500*t)|0|0.1*sin(60*t)|0|0.1*sin(700*t):c=5.1:s=48000:d=0.6"
+
+
+@pytest.mark.parametrize(
+    ("filters", "pixel_format", "size", "kept"),
+    [
+        (f"crop=97:53:0:0:exact=1,{TAGGED_709}", "yuv444p", (98, 54), ("bt709", "bt709", "tv", "yuv420p")),
+        (TAGGED_709, "yuv420p", (54, 98), ("bt709", "bt709", "tv", "yuv420p")),  # a telephone held upright
+        (
+            "setparams=colorspace=bt470bg:color_primaries=bt470bg:color_trc=smpte170m:range=tv",
+            "yuv420p",
+            (98, 54),
+            ("bt470bg", "bt470bg", "tv", "yuv420p"),
+        ),
+        (
+            f"scale=out_range=pc,{TAGGED_709.replace('=tv', '=pc')}",
+            "yuvj420p",
+            (98, 54),
+            ("bt709", "bt709", "pc", "yuvj420p"),
+        ),
+    ],
+    ids=["odd", "turned", "601", "full range"],
+)
+def test_odd_footage_comes_out_right_and_playable(
+    workspace: Workspace, filters: str, pixel_format: str, size: tuple[int, int], kept: tuple[str, ...]
+) -> None:
+    """With 5.1 sound that begins half a second late, and is longer than the pictures."""
+    clip = workspace.root / "data_dst.mp4"
+    pictures, sound = workspace.root / "pictures.mp4", workspace.root / "sound.m4a"
+    words = ("-c:v", "libx264", "-pix_fmt", pixel_format)
+    make_clip(pictures, rate="30000/1001", frames=8, size="98x54", filters=filters, words=words)
+    ffmpeg("-f", "lavfi", "-i", SURROUND, "-c:a", "aac", sound)
+    turn = ("-display_rotation", 90) if size[0] < size[1] else ()
+    ffmpeg(*turn, "-i", pictures, "-itsoffset", "0.5", "-i", sound, "-map", "0:v", "-map", "1:a", "-c", "copy", clip)
+    pictures.unlink()
+    extract(workspace)
+    fake_merge(workspace)
+    made_at = result(workspace, ".mp4")
+    made, source = probe_video(made_at).video, probe_video(clip).video
+    assert (made.frames, made.rate, made.width, made.height) == (8, Fraction(30000, 1001), *size)
+    assert (made.colors.matrix, made.colors.primaries, made.colors.range, made.pixel_format) == kept
+    assert (made.rotation_degrees, made.start_seconds, made.audio[0].channels) == (0, 0, 6)
+    assert packet_hash(made_at) == packet_hash(clip)
+    late = source.audio[0].start_seconds - source.start_seconds
+    assert float(made.audio[0].start_seconds) == pytest.approx(float(late), abs=1e-3)
+    whole = made_at.read_bytes()
+    assert whole.index(b"moov") < whole.index(b"mdat")  # it can be watched while it loads
+
+
 MASTERING = "G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)L(10000000,50)"
 
 
@@ -566,6 +615,23 @@ def test_no_sound_is_invented(workspace: Workspace) -> None:
     told = Told()
     assert not probe_video(result(workspace, ".mp4", told)).video.has_audio
     assert "has no sound" in told.text
+
+
+def test_sound_that_is_out_of_step_is_told(workspace: Workspace) -> None:
+    """Frames that were deleted by hand leave no gap that merging would know of."""
+    extract(workspace)
+    frames = sorted(workspace.data_dst.glob("*.png"))
+    frames[2].unlink()
+    fake_merge(workspace)
+    told = Told()
+    result(workspace, ".mp4", told)
+    assert (
+        f"data_dst.mp4 gave {len(frames)} frames and the result has {len(frames) - 1}, so its sound is out of step"
+        in told.text
+    )
+    silent = Told()
+    result(workspace, ".mp4", silent, include_audio=False)
+    assert "out of step" not in silent.text
 
 
 def test_the_earlier_result_is_in_the_trash(workspace: Workspace) -> None:
