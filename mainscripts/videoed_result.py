@@ -21,6 +21,7 @@ from core.video.assembly import CONTAINERS, encode_video, plan_sound
 from core.video.commands import EncodingPlan, RawFrames, SoundPlan
 from core.video.probe import Probe, probe_video
 from core.video.properties import ColorTags, VideoProperties, settle_colors, show_rate
+from core.words import counted
 from mainscripts.encoding import (
     BITRATE_HELP,
     EncoderChoice,
@@ -118,6 +119,8 @@ def video_from_sequence(workspace: Workspace, options: VideoFromSequenceOptions,
         pictures, depth = map(to_uint8, pictures), 8
     sound = _plan_sound(options, reference, probe, extension, progress)
     _warn_of_strangers(options, reference, progress)
+    if sound is not None:
+        _warn_of_fewer_frames(options.input_dir, sound.path, len(sequence.pictures), progress)
     frames = RawFrames(kind.width, kind.height, channels, depth, rate)
     for note in depth_notes(frames, plan):
         progress.say(note)
@@ -253,4 +256,14 @@ def _warn_of_strangers(options: VideoFromSequenceOptions, path: Path | None, pro
     if record is not None and options.fps and options.fps != record.rate and options.include_audio:
         progress.say(
             f"Note: at {show_rate(options.fps)} frames/s instead of {show_rate(record.rate)} the sound will drift."
+        )
+
+
+def _warn_of_fewer_frames(folder: Path, video: Path, pictures: int, progress: Progress) -> None:
+    """Frames that were deleted before merging leave no gap in what was merged, but the sound has their time."""
+    record, _ = find_frames_record(folder)
+    if record is not None and pictures != record.frames and record.is_from(video):
+        progress.say(
+            f"Note: {video.name} gave {counted(record.frames, 'frame')} and the result has {pictures:,}, so its sound "
+            "is out of step from the first missing one on. Extract the frames again (step 3) and merge to have them all."
         )
