@@ -91,10 +91,21 @@ def without_faces(judged: Judged, strips: Strips) -> Section:
     """Frames in which nothing was swapped because no face is known."""
     bare = judged.without_face
     names = [judged.names[n] for n in bare]
+    laid_in = judged.of_kind("bridged")
     facts = {"count": len(bare), "frames": names[:MOST_NAMES]}
+    facts |= {"bridged": listed(judged, laid_in)} if laid_in else {}
     title = "Frames without a face"
+    bridged = Finding(
+        "look",
+        f"No face was found, and one was laid in between those around it (merge --fill-missing), in "
+        f"{say_which(judged, laid_in)}.",
+        "Where it lies wrong, find the face (`5) data_dst faceset extract + manual fix`).",
+    )
+    further = (bridged,) if laid_in else ()
     if not bare:
-        return Section("without", title, (Finding("good", "Every frame has a face."),), facts)
+        good = Finding("good", "Every other frame has a face." if laid_in else "Every frame has a face.")
+        shown = spot_gallery(judged, strips, LEGEND, judged.spots(laid_in))
+        return Section("without", title, (*further, good), facts, galleries=(shown,))
     count = f"{say_frames(len(bare))} of {len(judged):,}"
     finding = Finding(
         "look",
@@ -106,7 +117,8 @@ def without_faces(judged: Judged, strips: Strips) -> Section:
     ]
     gallery = Gallery(LEGEND, tuple(pictures), len(bare), wide=True)
     details = (("Which", say_runs(names, 200)),)
-    return Section("without", title, (finding,), facts, galleries=(gallery,), details=details)
+    shown = spot_gallery(judged, strips, LEGEND, judged.spots(laid_in))
+    return Section("without", title, (finding, *further), facts, galleries=(gallery, shown), details=details)
 
 
 def shown_without_face(judged: Judged) -> list[int]:

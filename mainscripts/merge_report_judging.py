@@ -37,7 +37,7 @@ YAW_LIMIT = 60.0
 _OWN_SHARE = 1.5
 """What the source does by itself counts so many times before the merge is to blame."""
 
-KINDS = ("failed", "missing", "broken", "unchanged", "flicker", "jitter", "color", "doubt", "yaw", "border")
+KINDS = ("failed", "missing", "broken", "unchanged", "flicker", "jitter", "color", "doubt", "bridged", "yaw", "border")
 """What may stand out, the gravest first."""
 UNFINISHED = ("failed", "missing", "broken", "unchanged")
 
@@ -230,8 +230,14 @@ class Judged:
 
     @cached_property
     def without_face(self) -> list[int]:
-        """Frames in which no face is known."""
-        return [place.number for place in self.places if not place.faces.faces]
+        """Frames in which no face is known, nor was laid in."""
+        return [place.number for place in self.places if not place.faces.faces and place.number not in self.bridged]
+
+    @cached_property
+    def bridged(self) -> list[int]:
+        """Frames into which the merge laid a face that nobody found there."""
+        stems = {stem for (stem, _), record in self.known.pasted.items() if record.bridged}
+        return [place.number for place in self.places if place.faces.stem in stems]
 
     @cached_property
     def troubles(self) -> list[Trouble]:
@@ -303,6 +309,7 @@ class Judged:
             for n in np.flatnonzero(np.nan_to_num(color) > COLOR_LIMIT).tolist()
         ]
         found += [Trouble(n, "doubt", one.reason, one.weight, face) for (n, face), one in self.known.doubts.items()]
+        found += [Trouble(n, "bridged", "a face was laid in where none was found", 1.0) for n in self.bridged]
         for (n, face), record in self.records.items():
             if abs(record.yaw) > YAW_LIMIT:
                 words = f"the head is turned {abs(record.yaw):.0f}° {'left' if record.yaw > 0 else 'right'}"

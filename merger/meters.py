@@ -90,6 +90,7 @@ class MeterRecord:
         look: of the key it was rendered with (merger/journal.py).
         plan: the looks that the whole shot was to have when the frame last had the one it was to have. Flicker and
             jitter of frames from different plans would be those of a change of settings.
+        bridged: whether nobody found it there, and it was laid in (merger/gaps.py).
     """
 
     index: int
@@ -113,6 +114,7 @@ class MeterRecord:
     jitter: float | None = None
     look: str = ""
     plan: str = ""
+    bridged: bool = False
 
 
 def read_colors(frame: NDArray, merged: MergedFrame, faces: Sequence[FrameFace]) -> list[FaceReading]:
@@ -203,6 +205,7 @@ def meter_records(index: int, frame: FrameFaces, readings: Sequence[FaceReading]
             yaw=math.degrees(pose.yaw),
             pitch=math.degrees(pose.pitch),
             confidence=face.confidence,
+            bridged=face.is_bridged,
         )
         if number < len(readings):
             record = _with_reading(record, readings[number])

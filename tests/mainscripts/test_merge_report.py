@@ -22,6 +22,7 @@ from core.paths import Workspace
 from core.progress import SILENT, SilentProgress
 from mainscripts import merge
 from mainscripts.merge_report import ReportOptions, WrittenReport, run
+from merger.meters import METERS_NAME, MeterRecord, write_meters
 from tests.mainscripts.merge_with_stub import open_stub
 from tests.mainscripts.merged_shot import MergedShot
 
@@ -244,6 +245,19 @@ def test_without_any_face(tmp_path: Path) -> None:
     assert told["without"]["count"] == 3
     assert told["jitter"]["all"] is None
     assert "because there are no faces" in written_page(shot)
+
+
+def test_faces_that_were_laid_in_are_told_apart(tmp_path: Path) -> None:
+    shot = MergedShot(tmp_path)
+    for number in range(5):
+        shot.add(5, face=number != 2)
+    record = MeterRecord(2, "00003", 1, (80.0, 60.0), 60.0, 0.0, 0.0, 0.0, bridged=True)
+    write_meters(shot.workspace.data_dst_merged / METERS_NAME, [record])
+    told = facts(judge(shot.workspace))["without"]
+    assert (told["count"], named(told["bridged"])) == (0, ["3"])
+    page = written_page(shot)
+    assert "one was laid in between those around it (merge --fill-missing), in 1 frame (00003.png)" in page
+    assert "Every other frame has a face." in page
 
 
 def test_a_source_frame_that_cannot_be_read_does_not_stop_it(tmp_path: Path) -> None:

@@ -101,3 +101,15 @@ def test_the_cuts_of_a_session_count() -> None:
 def test_spread_leaves_out_what_is_not_known() -> None:
     assert spread(np.array([np.nan, 1.0, 3.0, 2.0])) == (2.0, 3.0)
     assert spread(np.array([np.nan])) is None
+
+
+def test_a_face_that_was_laid_in_is_marked_and_its_frame_is_not_without_one() -> None:
+    shot = judged([0] * 4)
+    bare = [replace(place, faces=replace(place.faces, faces=())) for place in shot.places[1:3]]
+    laid_in = {("00001", 1): replace(shot.records[1, 0], bridged=True), ("00000", 1): shot.records[0, 0]}
+    places = [shot.places[0], *bare, shot.places[3]]
+    told = Judged(places, [replace(look, records=()) for look in shot.looks], Known(pasted=laid_in))
+    assert told.without_face == [2]
+    assert [(trouble.frame, trouble.words) for trouble in told.of_kind("bridged")] == [
+        (1, "a face was laid in where none was found")
+    ]
