@@ -265,5 +265,5 @@ def _warn_of_fewer_frames(folder: Path, video: Path, pictures: int, progress: Pr
     if record is not None and pictures != record.frames and record.is_from(video):
         progress.say(
             f"Note: {video.name} gave {counted(record.frames, 'frame')} and the result has {pictures:,}, so its sound "
-            "is out of step from the first missing one on. Extract the frames again (step 3) and merge to have them all."
+            "is out of step from the first missing one on. Extract the frames again (step 3) and merge to have all."
         )
