@@ -27,7 +27,7 @@ PICTURE = smooth_frame(120, 160, seed=3)
 def merge(
     frames: Sequence[FrameFaces], given: dict[str, Any], cuts: Sequence[int] = (), tools: FaceTools | None = None
 ) -> list[SequenceFrame]:
-    settings = [MergeSettings.of(mask_mode="learned-dst", **given)] * len(frames)
+    settings = [MergeSettings.of(**{"mask_mode": "learned-dst", **given})] * len(frames)
     tools = tools or FaceTools.of(FlickeringPredictor(0.02))
     return list(merge_sequence(frames, lambda _: PICTURE, settings, tools, cuts))
 
@@ -105,3 +105,32 @@ def test_settings_that_change_over_time_are_each_frames_own() -> None:
     alone = merge_frame(PICTURE, shot[0].faces, settings[0], FaceTools.of(TintedPredictor(32)))
     assert np.array_equal(merged[0].merged.image, alone.image)
     assert merged[7].merged.mask.sum() < merged[0].merged.mask.sum()
+
+
+def dressed(shot: Sequence[FrameFaces], shares: tuple[float, ...], *several: MergeSettings) -> list[FrameFaces]:
+    """Every frame mixed of renderings with these settings."""
+    return [
+        dataclasses.replace(f, shares=shares, faces=tuple(dataclasses.replace(x, settings=several) for x in f.faces))
+        for f in shot
+    ]
+
+
+@pytest.mark.parametrize("other", [{"mode": "seamless"}, {"color_transfer": "rct"}, {"mask_mode": "dst"}])
+def test_where_settings_dissolve_both_renderings_are_steadied(other: dict[str, Any]) -> None:
+    """Each as in a shot that has its settings throughout: so nothing jumps where a dissolve begins or ends."""
+    shot = film(12, path=lambda n: (70 + n, 60.0), noise=0.3)
+    one, two = (MergeSettings.of(**{"mask_mode": "learned-dst", **given}) for given in ({}, other))
+    alone = [[frame.merged.image.astype(int) for frame in merge(shot, given)] for given in ({}, other)]
+    unsteady = [frame.merged.image for frame in merge(shot, {**other, **OFF})]
+    mixed = [frame.merged.image for frame in merge(dressed(shot, (0.5, 0.5), one, two), {})]
+    for number, image in enumerate(mixed):
+        assert np.array_equal(image, np.rint((alone[0][number] + alone[1][number]) / 2))
+    assert any((alone[1][number] != unsteady[number]).any() for number in range(12))
+
+
+def test_a_face_is_steadied_with_its_own_settings() -> None:
+    shot = film(12, noise=0.5)
+    own = MergeSettings.of(mask_mode="learned-dst", mode="hist-match", stabilize_colors=20)
+    usual = merge(shot, {"mode": "hist-match", "stabilize_colors": 20})
+    for mine, expected in zip(merge(dressed(shot, (1.0,), own), OFF), usual, strict=True):
+        assert np.array_equal(mine.merged.image, expected.merged.image)

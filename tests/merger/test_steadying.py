@@ -224,3 +224,14 @@ def test_keys_of_frames_for_themselves_are_as_they_were() -> None:
     assert shot.with_neighbors(keys) == keys
     single = steady_shot(jobs(film(1)))
     assert single.with_neighbors({"00000": key("x")}) == {"00000": key("x")}
+
+
+def test_a_face_with_settings_of_its_own_looks_around_or_does_not() -> None:
+    """What the frame's other faces do does not count: only the faces that look around make their neighbors heard."""
+    alone = MergeSettings.of(stabilize_colors=0, stabilize_mask=0, stabilize_landmarks=0)
+
+    def own(settings: MergeSettings) -> list[FrameFaces]:
+        return [replace(f, faces=tuple(replace(face, settings=(settings,)) for face in f.faces)) for f in film(6)]
+
+    assert steady_shot(jobs(own(alone))).heard_by() == {}
+    assert set(steady_shot(jobs(own(SETTINGS), alone)).heard_by()) == set(range(6))
