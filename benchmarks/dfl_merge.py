@@ -18,7 +18,7 @@ import scipy.sparse
 import scipy.sparse.linalg
 from numpy.typing import NDArray
 
-from benchmarks.classical_color import histograms, linear, monge_kantorovich
+from benchmarks.classical_color import distribution, histograms, linear, mix, monge_kantorovich, transport
 from facelib.alignment import frame_to_face
 from facelib.face_type import FaceType
 from facelib.masks import hull_mask
@@ -38,8 +38,6 @@ class Networks:
     predict: Callable[[NDArray], tuple[NDArray, NDArray, NDArray]]
     segment: Callable[[NDArray], NDArray] = lambda _: np.zeros((256, 256), np.float32)
     enhance: Callable[[NDArray], NDArray] = lambda face: face
-    colors: Callable[[str, NDArray, NDArray, NDArray], NDArray] | None = None
-    """Stands in for the transfers that are drawn at random."""
 
 
 def dfl_merge(
@@ -131,7 +129,7 @@ def _merge_face(
     area = np.where(in_square > 0, 1, in_square).astype(np.float32)
     seamless = s["mode"].startswith("seamless")
     if not seamless:
-        new = _colored(s["color_transfer"], new, old, area, networks)
+        new = _colored(s["color_transfer"], new, old, area)
     if s["mode"] == "hist-match":
         h = area[..., None] if s["masked_hist_match"] else np.float32(1)
         new = histograms(np.minimum(new * h + (1 - h), 1), old * h + (1 - h), s["hist_match_threshold"], bins=None)
@@ -148,7 +146,7 @@ def _merge_face(
     ):
         again = cv2.warpAffine(out, cut, (side, side), flags=cv2.INTER_CUBIC)
         if seamless:
-            again = _colored(s["color_transfer"], again, old, area, networks)
+            again = _colored(s["color_transfer"], again, old, area)
         if s["mode"] == "seamless-hist-match":
             again = histograms(again, old, s["hist_match_threshold"], bins=None)
         again = _smeared(again, motion, s)
@@ -182,20 +180,22 @@ def shaped(fine: NDArray, r: int, erode: int, blur: int) -> NDArray:
     return _clip(padded[r : 5 * r, r : 5 * r])
 
 
-def _colored(mode: str, new: NDArray, old: NDArray, area: NDArray, networks: Networks) -> NDArray:
+def _colored(mode: str, new: NDArray, old: NDArray, area: NDArray) -> NDArray:
+    """What was drawn at random is drawn from the same seed every time."""
     if mode == "none":
         return new
     if mode == "rct":
         return _reinhard(new, old, area)
-    everywhere = np.ones(new.shape[:2], bool)
-    if mode.endswith("-m") and mode != "mkl-m":
-        assert networks.colors is not None
-        return networks.colors(mode, new, old, area)
-    if mode == "mkl-m":
+    if mode.endswith("-m"):
         new, old = new * area[..., None], old * area[..., None]
-    if mode == "idt":
-        assert networks.colors is not None
-        return networks.colors(mode, new, old, area)
+    rng = np.random.default_rng(0)
+    if mode.startswith("idt"):
+        return distribution(new, old, rng)
+    if mode == "sot-m":
+        return _clip(transport(new, old, rng))
+    if mode == "mix-m":
+        return mix(new, old, rng)
+    everywhere = np.ones(new.shape[:2], bool)
     return (linear if mode == "lct" else monge_kantorovich)(new, old, everywhere)
 
 

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from benchmarks.dfl_merge import Networks, dfl_merge
 from facelib.face_type import FaceType
-from merger.classical_color import match_colors
 from merger.compositing import MergedFrame
 from merger.face_tools import FaceTools
 from merger.frames import FrameFace, Motion
@@ -48,9 +47,7 @@ def merged_and_expected(
         segment=lambda faces: np.stack([segment_blobs(face) for face in faces]),
         enhance=lambda face, _: enlarge(face),
     )
-    networks = Networks(
-        predictor.resolution, predictor.face_type, predictor.predict_one, segment_blobs, enlarge, match_colors
-    )
+    networks = Networks(predictor.resolution, predictor.face_type, predictor.predict_one, segment_blobs, enlarge)
     faces = [FrameFace(points, motion=Motion(*motion)) for points in landmarks]
     return merge_frame(frame, faces, settings, tools), dfl_merge(frame, landmarks, vars(settings), networks, motion)
 
