@@ -137,7 +137,7 @@ def _collect(folders: Folders, options: MergeOptions, progress: Progress) -> Fra
     frames = list_images(folders.frames)
     faceset = open_faceset(folders.faces, progress)
     if faceset.problems:
-        names = shortened([f"{path.name}: {reason}" for path, reason in faceset.problems])
+        names = shortened([f"{path.name}: {reason.rstrip('.')}" for path, reason in faceset.problems])
         progress.say(f"Left out: {counted(len(faceset.problems), 'file')} in {folders.faces} ({names}).")
     collection = collect_frames(frames, ((sample.path.name, sample.metadata) for sample in faceset.samples))
     for note in collection.notes(all_faces=choice.kind == "all"):

@@ -183,7 +183,9 @@ def _open(
         progress.say(f"The saved session is of other frames; it is kept as {file.put_aside()}.")
         found = None
     if found is None:
-        progress.say(f"A session is begun with these settings: {file.path}.")
+        usual = MergeSettings()
+        own = [f"{n} {getattr(settings, n)}" for n in SETTINGS if getattr(settings, n) != getattr(usual, n)]
+        progress.say(f"A session is begun with {', '.join(own) or 'the usual settings'}: {file.path}.")
         own = parse_face_settings(options.face_settings)
         session = _begin(known, settings, own, look_for_cuts(frames, options.workers, progress))
         progress.say(f"{counted(len(session.scenes), 'scene')}.")

@@ -270,6 +270,7 @@ def test_a_file_that_is_no_face_is_named_and_left_out(shot: Shot) -> None:
     report, said = shot.merge()
     assert report.rendered == 6
     assert "Left out: 2 files in" in said
+    assert ".," not in said
     assert "broken.jpg" in said
     assert "plain.jpg" in said
 

@@ -116,7 +116,8 @@ def test_a_session_is_begun_with_the_settings_that_are_given(sitting: Sitting) -
     rendered, said = sitting.go(erode_mask=7)
     assert rendered == ALL
     assert {settings.erode_mask for settings in sitting.rendered.values()} == {7}
-    assert "A session is begun" in said
+    assert "A session is begun with erode_mask 7, " in said
+    assert f": {sitting.file.path}." in said
     assert sitting.file.path.exists()
     rendered, said = sitting.go()
     assert rendered == []
