@@ -8,10 +8,13 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -20,7 +23,22 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     # A shell lets what it starts in the background ignore Ctrl-C; the tests that press it need it heard.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+_MUCH = 200 << 20  # bytes
+
+_this_process = psutil.Process()
+_settled_bytes = _this_process.memory_info().rss
+
 REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(autouse=True)
+def memory_given_back() -> Iterator[None]:
+    """Collects what tests leave behind once it is much: networks refer to themselves, so Python keeps them long."""
+    global _settled_bytes
+    yield
+    if _this_process.memory_info().rss - _settled_bytes > _MUCH:
+        gc.collect()
+        _settled_bytes = _this_process.memory_info().rss
 
 
 @pytest.fixture(scope="session")
