@@ -121,8 +121,9 @@ class TerminalCommands:
                     numbers = ear.recv(64)
                     if not numbers:  # the other end was closed: it is over
                         return
-                    heard += sum(number in self._before for number in numbers)
-                    self._answer(heard)
+                    for _ in filter(self._before.__contains__, numbers):
+                        heard += 1
+                        self._answer(heard)
                     continue
                 with self._screen:
                     if not self._begun:
@@ -132,7 +133,7 @@ class TerminalCommands:
 
     def _answer(self, heard: int) -> None:
         """Says what the newest of so many signals does; the last one needs no words."""
-        if 0 < heard < _AT_ONCE:
+        if heard < _AT_ONCE:
             with self._screen:
                 self._say(ONCE_MORE if heard > 1 else STOPPING if self._begun else STOPPING_FIRST)
 

@@ -82,6 +82,14 @@ def test_a_signal_is_answered_in_the_middle_of_a_long_step(begun: bool, words: s
     assert commands.signal_number == signal.SIGINT
 
 
+def test_signals_that_come_together_are_answered_one_by_one() -> None:
+    progress = Busy()
+    with TerminalCommands(progress), progress.spoken:  # nothing can be said before the second one is there
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+    assert progress.texts == [STOPPING_FIRST, train_terminal.ONCE_MORE]
+
+
 def test_the_seconds_of_the_first_iteration_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     drawn: list[str] = []
     counted = threading.Event()
