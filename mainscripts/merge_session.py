@@ -186,8 +186,8 @@ def _open(
         usual = MergeSettings()
         own = [f"{n} {getattr(settings, n)}" for n in SETTINGS if getattr(settings, n) != getattr(usual, n)]
         progress.say(f"A session is begun with {', '.join(own) or 'the usual settings'}: {file.path}.")
-        own = parse_face_settings(options.face_settings)
-        session = _begin(known, settings, own, look_for_cuts(frames, options.workers, progress))
+        faces = parse_face_settings(options.face_settings)
+        session = _begin(known, settings, faces, look_for_cuts(frames, options.workers, progress))
         progress.say(f"{counted(len(session.scenes), 'scene')}.")
         file.save(session)
         return session

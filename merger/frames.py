@@ -81,13 +81,18 @@ class FrameFaces:
 
     def every_settings(self, own: MergeSettings) -> list[MergeSettings]:
         """Each of the settings that its faces are merged with. own: those of the frame."""
-        found = [one for face in self.faces for one in face.settings or (own,)] or [own]
-        return list({id(one): one for one in found}.values())
+        return every_settings(self.faces, own)
 
     @property
     def stem(self) -> str:
         """The name of the finished frame without its suffix."""
         return self.path.stem
+
+
+def every_settings(faces: Iterable[FrameFace], own: MergeSettings) -> list[MergeSettings]:
+    """Each of the settings that the faces of a frame are merged with. own: those of the frame."""
+    found = [one for face in faces for one in face.settings or (own,)] or [own]
+    return list({id(one): one for one in found}.values())
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,6 @@ With `--compat dfl` merger/classical.py takes the place of these steps. Source: 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,7 +46,7 @@ from merger.compositing import MergedFrame, PlacedMask, Region, add_coverage, bl
 from merger.dissolving import mix_renderings
 from merger.face_tools import ENHANCER_SCALE, FaceAnswer, FaceTools, ask_networks, seen_by_model
 from merger.finishing import finish_frame, soften_frame, to_levels
-from merger.frames import FrameFace, FrameFaces
+from merger.frames import FrameFace, every_settings
 from merger.layers import LayerBuilder, square_region
 from merger.masks import FaceMask, choose_mask, outline_mask, shape_mask
 from merger.seamless import clone_into, clone_region
@@ -70,7 +69,7 @@ def merge_frame(
     Raises:
         UserError: the settings need a network that is not there.
     """
-    every = FrameFaces(Path(), tuple(faces)).every_settings(settings)
+    every = every_settings(faces, settings)
     for one in every:
         tools.require(one)
     aligned = align_faces(frame, faces, tools.resolution, tools.face_type, settings, tools.segment_face_type)

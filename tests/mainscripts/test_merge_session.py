@@ -313,6 +313,22 @@ def test_a_key_that_dissolves_renders_the_frames_between_with_both(sitting: Sitt
     assert sitting.go()[0] == ALL[2:4]
 
 
+def test_a_missed_face_is_laid_in_with_the_settings_of_its_frame(sitting: Sitting) -> None:
+    (sitting.workspace.data_dst_aligned / "00003_0.jpg").unlink()
+    sitting.go()
+    sitting.change(lambda session: session.set_key("erode_mask", 2, 6))
+    rendered, said = sitting.go(fill_missing="on")
+    assert rendered == ALL[2:]
+    assert [face.is_bridged for face in sitting.faces["00003"]] == [True]
+    assert sitting.rendered["00003"].erode_mask == 6
+    rendered, said = sitting.go(fill_missing="on")
+    assert rendered == []
+    assert "With other faces" not in said  # the session is of the faces that were found
+    sitting.change(lambda session: (session.go(2), session.switch_cut()))
+    assert sitting.go(fill_missing="on")[0] == ["00003"]
+    assert sitting.faces["00003"] == ()
+
+
 def test_a_session_is_begun_with_what_single_faces_have(sitting: Sitting) -> None:
     face, record = read_face(sitting.workspace.data_dst_aligned / "00002_0.jpg")
     for number, (file, track) in enumerate([("00002_0.jpg", 1), ("00002_1.jpg", 2)]):
