@@ -14,7 +14,8 @@ from merger.timeline import Timeline
 
 
 def timeline(count: int = 10, cuts: tuple[int, ...] = (), **base: Any) -> Timeline:
-    return Timeline(count, MergeSettings(**base), Ledger({("cut", frame): True for frame in cuts}))
+    settings = MergeSettings(**{"mode": "overlay", "mask_mode": "dst", **base})
+    return Timeline(count, settings, Ledger({("cut", frame): True for frame in cuts}))
 
 
 def erosions(line: Timeline, face: int = 0) -> list[int]:
