@@ -175,12 +175,15 @@ def keep_mask(
     first = _mix(_int32(seed) + (_int32(number) + 1) * _signed(0x9E3779B9))
     first = _mix(first ^ _int32(iteration))
     second = _mix(first + _signed(0x7F4A7C15))
-    h = ops.arange(math.prod(shape), dtype="int32") * _signed(0x9E3779B1) + first
+    h = first
+    for axis, length in reversed(list(enumerate(shape))):  # a range over all would be a constant as large as the mask
+        steps = ops.arange(length, dtype="int32") * _signed(math.prod(shape[axis + 1 :]) * 0x9E3779B1)
+        h = h + ops.reshape(steps, (length, *[1] * (len(shape) - axis - 1)))
     h = (h ^ _shifted(h, 16)) * _signed(0x85EBCA6B) + second
     h = (h ^ _shifted(h, 13)) * _signed(0xC2B2AE35)
     h = h ^ _shifted(h, 16)
     limit = round(probability * 2**32) - 2**31
-    return ops.reshape(h < limit, tuple(shape))
+    return h < limit
 
 
 def _mix(h: Tensor) -> Tensor:

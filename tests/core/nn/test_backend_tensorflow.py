@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -10,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
+from tensorflow.python.eager import context
 
 from core.errors import ToolFailed
 from core.nn.backend import active_backend
@@ -44,6 +46,26 @@ def test_a_step_follows_the_gradient_of_the_sum() -> None:
     np.testing.assert_allclose(optimizer.slots["acc"]["line"].numpy(), 0.1 * gradient**2, rtol=1e-6)
     np.testing.assert_allclose(weights.numpy(), np.array([1.0, 0.0]) + 0.1 / np.sqrt(0.1), rtol=1e-5)
     assert int(optimizer.iterations.numpy()) == 1
+
+
+def test_gradients_of_means_are_not_folded_into_constants_as_large_as_pictures() -> None:
+    weights = keras.Variable(np.ones(3, np.float32))
+
+    def objective(batch: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        return {"all": ops.sum(ops.mean(ops.square(batch["x"] * weights - batch["y"]), axis=(1, 2, 3)))}, {}
+
+    optimizer = RMSprop({"weights": weights}, OptimizerSettings(learning_rate=0.1), seed=0)
+    step = active_backend().compile_step(objective, {"all": optimizer}, [CPU])
+    pictures = np.random.default_rng(0).random((2, 64, 64, 3), dtype=np.float32)
+    context.enable_run_metadata()
+    try:
+        step({"x": pictures, "y": 1.0 - pictures})
+        graphs = context.export_run_metadata().partition_graphs
+    finally:
+        context.disable_run_metadata()
+    constants = [node.attr["value"].tensor for graph in graphs for node in graph.node if node.op == "Const"]
+    assert constants
+    assert max(math.prod(d.size for d in tensor.tensor_shape.dim) for tensor in constants) < 64
 
 
 @pytest.mark.parametrize("poison", [np.nan, np.inf, 1e30])

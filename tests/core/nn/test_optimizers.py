@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from core.nn.backend import active_backend
 from core.nn.framework import Tensor, keras, ops
@@ -166,6 +168,14 @@ def test_dropout_mask_is_the_documented_hash() -> None:
     # the threshold is on the hash read as a signed number
     expected = h.view(np.int32) < round(0.3 * 2**32) - 2**31
     np.testing.assert_array_equal(mask((10, 100), seed, iteration, number).ravel(), expected)
+
+
+def test_dropout_compiles_no_constant_as_large_as_the_mask() -> None:
+    """A compiled update would hold it, and several copies while it is compiled."""
+    compiled = tf.function(lambda seed, iteration: keep_mask((3, 3, 16, 32), 0.3, seed, iteration, 1), jit_compile=True)
+    text = compiled.experimental_get_compiler_ir(tf.constant(1, tf.int64), tf.constant(2, tf.int64))("optimized_hlo")
+    lengths = [int(length) for length in re.findall(r"s32\[(\d+)\][^ ]* constant\(", text)]
+    assert sorted(lengths) == [3, 3, 16, 32]
 
 
 def test_dropout_keeps_the_promised_share() -> None:
