@@ -35,11 +35,12 @@ from merger.settings import MergeSettings
 
 JOURNAL_NAME = "merge_journal.jsonl"
 
-RENDER_VERSION = 2
+RENDER_VERSION = 3
 """Goes up whenever the same inputs give other pixels than before.
 
 2026-11: 1, the first.
 2026-11: 2, every mode; super resolution, sharpening and motion blur join the steps.
+2026-11: 3, idt, sot and mix nearer to the classical forms; --compat dfl to the bit; motion along the tracks.
 """
 
 
