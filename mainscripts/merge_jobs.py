@@ -27,18 +27,18 @@ def session_jobs(session: MergeSession, frames: Sequence[FrameFaces]) -> list[Fr
     every = {id(one): one for several in renderings for _, own in several for one in own}
     moved = with_movement(frames, list(every.values()), session.timeline.cuts)
     places = [session.faces_at(number, mine) for number, mine in enumerate(tracks)]
-    return [_job(*one) for one in zip(moved, places, renderings, strict=True)]
+    usual = map(session.settings_at, range(len(frames)))
+    return [_job(*one) for one in zip(moved, places, renderings, usual, strict=True)]
 
 
-def _job(frame: FrameFaces, places: Sequence[int], renderings: Sequence[Rendering]) -> FrameJob:
-    """A frame with some of its faces; settings that all of them share are those of the frame."""
-    first = renderings[0][1][0]
+def _job(frame: FrameFaces, places: Sequence[int], renderings: Sequence[Rendering], usual: MergeSettings) -> FrameJob:
+    """A frame with some of its faces; where all of them have its usual settings, none wears its own."""
     faces = [frame.faces[place] for place in places]
-    if not faces or (len(renderings) == 1 and all(one == first for one in renderings[0][1])):
-        return FrameJob(dataclasses.replace(frame, faces=tuple(faces)), first)
+    if not faces or (len(renderings) == 1 and all(one == usual for one in renderings[0][1])):
+        return FrameJob(dataclasses.replace(frame, faces=tuple(faces)), usual)
     own = zip(*(settings for _, settings in renderings), strict=True)
     dressed = tuple(dataclasses.replace(face, settings=mine) for face, mine in zip(faces, own, strict=True))
-    return FrameJob(dataclasses.replace(frame, faces=dressed, shares=tuple(share for share, _ in renderings)), first)
+    return FrameJob(dataclasses.replace(frame, faces=dressed, shares=tuple(share for share, _ in renderings)), usual)
 
 
 def with_movement(

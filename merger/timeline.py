@@ -190,7 +190,7 @@ class Timeline:
                 found[-1] = found[-1][0] + high - low, found[-1][1]
             else:
                 found.append((high - low, settings))
-        return found
+        return found if len(found) > 1 else [(1.0, newest)]
 
     def _mixture(self, name: str, frame: int, face: int) -> Mixture:
         """What a word is mixed of; nothing where it cannot be. A square (raw-predict) cannot be mixed with a frame."""

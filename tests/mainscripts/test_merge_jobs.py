@@ -122,6 +122,15 @@ def test_a_face_that_was_laid_in_has_the_settings_of_its_track(pair: Pair) -> No
     assert (mask[:, 120:] > 0).any()
 
 
+def test_nor_does_it_take_those_of_a_frame_without_others(pair: Pair) -> None:
+    for file in pair.workspace.data_dst_aligned.glob("*_1.jpg"):
+        file.unlink()
+    (pair.workspace.data_dst_aligned / "00003_2.jpg").unlink()
+    pair.merge(face_settings="2:mode=original", fill_missing="on")
+    assert np.array_equal(pair.merged("00003"), read_image(pair.workspace.data_dst / "00003.png"))
+    assert read_image(pair.workspace.data_dst_merged_mask / "00003.png").any()
+
+
 def fill(fill_missing: str, cuts: Sequence[int] = (), is_classical: bool = False) -> tuple[list[int], str]:
     """The frames a face is laid into, and what was said."""
     listener = Listener()
