@@ -77,7 +77,7 @@ class FaceChoice:
             return list(frames)
         if self.needs_tracks:
             require_tracks(self.numbers, frames, f"--faces {self.text}")
-        chosen = [dataclasses.replace(frame, faces=tuple(self._of_frame(frame.faces))) for frame in frames]
+        chosen = [self._of(frame) for frame in frames]
         if not any(frame.faces for frame in chosen):
             most = max((len(frame.faces) for frame in frames), default=0)
             raise BadOption(
@@ -85,6 +85,11 @@ class FaceChoice:
                 f"A frame shows at most {counted(most, 'face')}.",
             )
         return chosen
+
+    def _of(self, frame: FrameFaces) -> FrameFaces:
+        chosen = self._of_frame(frame.faces)
+        left_out = tuple(face for face in frame.faces if not any(face is one for one in chosen))
+        return dataclasses.replace(frame, faces=tuple(chosen), left_out=left_out)
 
     def _of_frame(self, faces: Sequence[FrameFace]) -> list[FrameFace]:
         if self.kind == "largest":

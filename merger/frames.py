@@ -73,11 +73,13 @@ class FrameFaces:
 
     Attributes:
         shares: of the renderings it is mixed of; usually of one. With more, every face has settings for each.
+        left_out: faces that were found, and stay as they are.
     """
 
     path: Path
     faces: tuple[FrameFace, ...] = ()
     shares: tuple[float, ...] = (1.0,)
+    left_out: tuple[FrameFace, ...] = ()
 
     def every_settings(self, own: MergeSettings) -> list[MergeSettings]:
         """Each of the settings that its faces are merged with. own: those of the frame."""

@@ -1,7 +1,8 @@
 """Faces that were missed for a few frames: their landmarks are laid between those of the frames around.
 
 A gap is up to LONGEST_GAP frames between two faces of one track (merger/temporal.py), so it lies within a scene. What
-is laid into it goes evenly from the one to the other, and is marked: nobody has seen it. Source: spec merging 10.2.
+is laid into it goes evenly from the one to the other, and is marked: nobody has seen it. Where a face was found and
+not chosen there is no gap. Source: spec merging 10.2.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ def bridge_gaps(frames: Sequence[FrameFaces], scene_starts: Sequence[int] = ()) 
     """
     bridged = [list(frame.faces) for frame in frames]
     for place, face in _missed(frames, scene_starts):
-        if not any(_covers(other, face) for other in bridged[place]):
+        if not any(_covers(other, face) for other in (*bridged[place], *frames[place].left_out)):
             bridged[place].append(face)
     return [
         frame if len(faces) == len(frame.faces) else dataclasses.replace(frame, faces=tuple(faces))

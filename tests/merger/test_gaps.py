@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from merger.face_choice import FaceChoice
 from merger.frames import FrameFace, FrameFaces, Motion
 from merger.gaps import bridge_gaps
 from merger.settings import MergeSettings
@@ -108,3 +109,14 @@ def test_landmarks_that_are_no_face_are_no_face_there() -> None:
     line = FrameFace(np.tile(np.arange(68, dtype=np.float32)[:, None], 2))
     frames[5] = FrameFaces(frames[5].path, (line,))
     assert bridged(bridge_gaps(frames)) == {5: 1}
+
+
+def test_a_face_that_was_found_and_not_chosen_is_not_missed() -> None:
+    """The largest face of each frame is swapped, and for two frames that is another one."""
+    frames = moving((), 10)
+    for number in (4, 5):
+        closer = FrameFace(painted_landmarks((200, 60), 90))
+        frames[number] = dataclasses.replace(frames[number], faces=(*frames[number].faces, closer))
+    chosen = FaceChoice.parse("largest").of(frames)
+    assert [len(frame.left_out) for frame in chosen] == [0, 0, 0, 0, 1, 1, 0, 0, 0, 0]
+    assert bridged(bridge_gaps(chosen)) == {}
