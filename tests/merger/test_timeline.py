@@ -201,8 +201,11 @@ def test_one_face_dissolves_and_the_other_does_not() -> None:
 
 def test_what_is_not_seen_needs_no_second_rendering_and_a_square_none_at_all() -> None:
     line = timeline()
+    line.set_key("x", "sharpen_mode", 1, "gaussian", "hold")
     line.set_key("x", "sharpen_mode", 4, "box", "hold", dissolve=4)
-    assert line.renderings(5, (0,)) == [(1.0, [line.settings_at(5)])]  # no amount is sharpened
+    line.set_key("x", "sharpen_mode", 6, "gaussian", "hold", dissolve=6)
+    for frame in range(line.count):  # no amount is sharpened
+        assert line.renderings(frame, (0,)) == [(1.0, [line.settings_at(frame)])]
     line.set_key("x", "blursharpen_amount", 0, 20, "hold")
     assert len(line.renderings(5, (0,))) == 2
     line.set_key("x", "mode", 5, "raw-predict", "hold", dissolve=4)
