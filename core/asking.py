@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
+import shutil
 from collections.abc import Callable
 from typing import Any
 
 from core.errors import BadOption
-from core.options import REQUIRED, OptionSpec, missing, parse_value, show_value
+from core.options import REQUIRED, OptionSpec, missing, numbered_choices, parse_value, show_value
 
 
 class TerminalAsker:
@@ -19,6 +21,8 @@ class TerminalAsker:
     def ask(self, spec: OptionSpec, default: Any) -> Any:
         """The value that was typed, or the default; asks until it is one that is accepted."""
         prompt = prompt_of(spec, default)
+        if len(spec.choices) > 1 and len(prompt) > shutil.get_terminal_size().columns:
+            prompt = self._list_choices(spec, default)
         for number, (value, remark) in enumerate(spec.rows):
             self._say(f"[{number}] : {value} - {remark}")
         while True:
@@ -37,6 +41,14 @@ class TerminalAsker:
                 if spec.rule is not None and (taken := show_value(spec, value)) != text:
                     self._say(taken)
                 return value
+
+    def _list_choices(self, spec: OptionSpec, default: Any) -> str:
+        """Says the choices one below the other, for whom a line has no room; returns the prompt to their numbers."""
+        rows = numbered_choices(spec)
+        for number, word in rows.items():
+            self._say(f"[{number}] : {word}")
+        first, *_, last = rows
+        return prompt_of(dataclasses.replace(spec, choices={}, special=(f"{first}-{last}", *spec.special)), default)
 
     def _answer(self, prompt: str, spec: OptionSpec, default: Any) -> str:
         """What was typed; nothing more to read means the default."""

@@ -21,7 +21,7 @@ import math
 import os
 import types
 import typing
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -147,6 +147,8 @@ def option(
 class Options:
     """Base of every command's and every model's settings. Built directly (tests) or by `resolve` (commands)."""
 
+    __slots__ = ("_given",)  # beside the settings, being none
+
     @classmethod
     def of(cls, **given: Any) -> Self:
         """Builds the options as a command without a terminal would: what is not given takes its default."""
@@ -156,6 +158,15 @@ class Options:
     def values_of_files(cls, given: Mapping[str, Any], workspace: Path | None = None) -> dict[str, Any]:
         """Values out of files that given options name (`merge --settings FILE`), not asked; below flags and answers."""
         return {}
+
+    @classmethod
+    def not_asked(cls, given: Mapping[str, Any]) -> Collection[str]:
+        """Names of options that nobody is asked for because of others: the last answers count, else the defaults."""
+        return ()
+
+    def was_given(self, name: str) -> bool:
+        """Whether the value is from a flag or a file: nobody was asked for it, and it was not remembered."""
+        return name in getattr(self, "_given", ())
 
 
 def specs(options_class: type[Options]) -> list[OptionSpec]:
@@ -191,17 +202,22 @@ def parse_value(spec: OptionSpec, text: str) -> Any:
     if text.casefold() in spec.special:
         return text.casefold()
     if spec.choices:
-        has_numbers = any(s.isdigit() for spellings in spec.choices.values() for s in spellings)
-        for number, (word, spellings) in enumerate(spec.choices.items()):
+        for word, spellings in spec.choices.items():
             if text.casefold() in (word.casefold(), *(s.casefold() for s in spellings)):
                 return word
-            if text == str(number) and not has_numbers:  # choices that number themselves may have gaps
-                return word
+        if text in (numbers := numbered_choices(spec)):
+            return numbers[text]
         raise _refusal(spec, text)
     try:
         return check_value(spec, _CONVERTERS[spec.kind](text))
     except (ValueError, ZeroDivisionError, KeyError):
         raise _refusal(spec, text) from None
+
+
+def numbered_choices(spec: OptionSpec) -> dict[str, str]:
+    """Number, as it is typed -> choice: its own number, or where none has one (they may have gaps), its place."""
+    own = {s: word for word, spellings in spec.choices.items() for s in spellings if s.isdigit()}
+    return own or {str(place): word for place, word in enumerate(spec.choices)}
 
 
 def check_value(spec: OptionSpec, value: Any) -> Any:
@@ -337,10 +353,13 @@ def resolve(
                 raise BadOption(
                     f"There is no option named {name} here. Received: {name}.", f"Options: {', '.join(sorted(names))}."
                 )
-    settled = _Settled()
+    settled, unasked = _Settled(), options_class.not_asked(given)
     for spec in known:
-        settled.__dict__[spec.name] = _settle(spec, settled, given, file, saved or {}, remembered or {}, asker)
-    return options_class(**settled.__dict__)
+        who = None if spec.name in unasked else asker
+        settled.__dict__[spec.name] = _settle(spec, settled, given, file, saved or {}, remembered or {}, who)
+    made = options_class(**settled.__dict__)
+    object.__setattr__(made, "_given", frozenset((*given, *file)))
+    return made
 
 
 def _settle(

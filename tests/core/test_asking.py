@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
+import pytest
+
 from core.asking import TerminalAsker
 from core.options import REQUIRED, Options, option, resolve
 
@@ -78,3 +80,33 @@ def test_a_menu_is_shown_and_answered_by_number_or_by_word() -> None:
     drink, said = answered("", "7", "0")
     assert drink == "tea"
     assert said[-1] == "The numbers here are 0-1. Received: 7."
+
+
+@pytest.mark.parametrize(
+    ("columns", "answer", "prompt"),
+    [(60, "2", "[tall] Shape ( 0-2 ?:help ) : "), (60, "round", "[tall] Shape ( 0-2 ?:help ) : "), (200, "2", None)],
+)
+def test_choices_stand_below_one_another_where_a_line_has_no_room(
+    monkeypatch: pytest.MonkeyPatch, columns: int, answer: str, prompt: str | None
+) -> None:
+    """Numbered by themselves or not; what is typed is a number or a word, as before."""
+    monkeypatch.setenv("COLUMNS", str(columns))
+    words = ("tall", "wide as a barn door, and open", "round")
+    for choices in (words, {word: (str(number),) for number, word in enumerate(words)}):
+
+        @dataclass(kw_only=True)
+        class Vase(Options):
+            shape: str = option("tall", "Shape", choices=choices, help="Of the vase.")
+
+        said: list[str] = []
+        prompts: list[str] = []
+
+        def read_line(asked: str, prompts: list[str] = prompts) -> str:
+            prompts.append(asked)
+            return answer
+
+        assert resolve(Vase, {}, asker=TerminalAsker(read_line, said.append)).shape == "round"
+        rows = ["[0] : tall", "[1] : wide as a barn door, and open", "[2] : round"]
+        assert said == (rows if prompt else [])
+        assert prompts == ([prompt] if prompt else prompts)
+        assert max(map(len, prompts)) <= columns
