@@ -72,7 +72,7 @@ def test_a_full_disk_does_not_keep_anybody_out(tmp_path: Path, monkeypatch: pyte
 @pytest.fixture
 def without_locks(monkeypatch: pytest.MonkeyPatch) -> None:
     """A network folder that knows no locks."""
-    monkeypatch.setattr("models.model_lock._take", lambda descriptor: None)
+    monkeypatch.setattr("core.lock._take", lambda descriptor: None)
 
 
 def figures(folder: Path, age: float = 0.0, **differing: Any) -> None:
