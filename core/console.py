@@ -79,6 +79,14 @@ def say_inline(text: str) -> None:
         sys.stdout.flush()
 
 
+def end_line() -> None:
+    """Goes on to a new line of the terminal, which has written ^C, a prompt or nothing where the cursor is."""
+    if is_interactive():
+        with _perhaps_unheard():
+            sys.stdout.write("\n")
+            sys.stdout.flush()
+
+
 def is_interactive() -> bool:
     """True when somebody can answer: standard input and output are both a terminal."""
     try:

@@ -133,6 +133,7 @@ def _run(call: Call, log: Path) -> int:
 
 def _report(problem: FaceLoomError) -> int:
     if isinstance(problem, Cancelled):
+        console.end_line()
         console.say(str(problem))
     else:
         console.error(str(problem))

@@ -22,6 +22,19 @@ from typing import IO
 from core.errors import BadOption, ToolFailed
 
 _LINE = re.compile(r"^(?:\[[^\]]* @ 0x[0-9a-f]+\] )*\[(panic|fatal|error|warning|info|verbose|debug)\] (.*)$")
+_REFUSALS = {
+    "No space left": ("the disk is full", "Free some space, then run the same step again."),
+    "Read-only file system": (
+        "the disk is write-protected, nothing can be written there",
+        "Put the workspace or the result on another disk, or make this one writable, then run the same step again.",
+    ),
+    "Permission denied": (
+        "a file or its folder may not be read or written",
+        "Make it accessible (or close the program that holds it), then run the same step again.",
+    ),
+}
+"""What a machine refuses, in ffmpeg's words: what it means, and what to do."""
+
 _BAD = ("panic", "fatal", "error")
 _NOT_WORTH_TELLING = re.compile(
     r"^(Task finished with|Terminating thread|Error (writing|closing|muxing|submitting|opening input file)|"
@@ -197,8 +210,10 @@ class RunningTool:
 
     def _failure(self) -> ToolFailed:
         words = self.report.last_words() or f"exit code {self._process.returncode}"
-        remedy = "Free some space, then run the same step again." if "No space left" in words else ""
-        return ToolFailed("ffmpeg", words, remedy)
+        for refusal, (meaning, remedy) in _REFUSALS.items():
+            if refusal in words:
+                return ToolFailed("ffmpeg", f"{meaning} ({words}).", remedy)
+        return ToolFailed("ffmpeg", words)
 
     def stop(self) -> None:
         """Ends it at once and waits until it is gone."""

@@ -113,3 +113,13 @@ def test_enter_counts_only_after_the_question(
 def test_where_nobody_is_nothing_is_counted_down(capsys: pytest.CaptureFixture[str]) -> None:
     assert not console.pressed_enter_within(2, "Press Enter")
     assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(("on_terminal", "shown"), [(True, "\nStopped.\n"), (False, "Stopped.\n")])
+def test_a_line_of_the_terminal_is_ended_and_no_file_is_given_an_empty_one(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], on_terminal: bool, shown: str
+) -> None:
+    monkeypatch.setattr(console, "is_interactive", lambda: on_terminal)
+    console.end_line()
+    console.say("Stopped.")
+    assert capsys.readouterr().out == shown

@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from core import console
 from core.errors import BadOption, BrokenFile, Cancelled, ConfirmationNeeded, MissingInput, PartialFailure
 from core.options import REQUIRED, Options, option
 from core.paths import Workspace, internal_folder
@@ -292,6 +293,18 @@ def test_stopping_is_no_error(painter: Painter, capsys: Any, problem: BaseExcept
     assert words in captured.out
     assert "Error" not in captured.err
     assert "Done." not in captured.out
+
+
+def test_stopping_begins_a_new_line_behind_the_echo_of_the_terminal(
+    painter: Painter, capsys: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop() -> None:
+        monkeypatch.setattr(console, "is_interactive", lambda: True)
+        raise KeyboardInterrupt
+
+    painter.act = stop
+    assert paint() == 130
+    assert capsys.readouterr().out.endswith("\nStopped.\n")
 
 
 def test_a_missing_agreement_comes_with_the_command_that_gives_it(painter: Painter, capsys: Any) -> None:

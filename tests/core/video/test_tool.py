@@ -42,6 +42,24 @@ def test_the_last_words_are_its_error() -> None:
         run([FFMPEG, "-loglevel", "level+verbose", "-i", "file:/no/such/file", "-f", "null", "-"])
 
 
+@pytest.mark.skipif(os.name == "nt", reason="the stand-in is a shell script")
+@pytest.mark.parametrize(
+    ("refusal", "meaning", "remedy"),
+    [
+        ("No space left on device", "the disk is full", "Free some space"),
+        ("Read-only file system", "the disk is write-protected", "Put the workspace or the result on another disk"),
+        ("Permission denied", "may not be read or written", "Make it accessible"),
+    ],
+)
+def test_what_the_machine_refuses_is_told_with_the_next_step(refusal: str, meaning: str, remedy: str) -> None:
+    said = f"[out#0/mp4 @ 0x5581c0] [error] Error opening output x.mp4: {refusal}"
+    with pytest.raises(ToolFailed) as caught:
+        run(["/bin/sh", "-c", f"echo '{said}' >&2; exit 243"])
+    assert meaning in caught.value.what
+    assert refusal in caught.value.what
+    assert caught.value.remedy.startswith(remedy)
+
+
 def test_it_is_gone_when_we_stop() -> None:
     endless = [FFMPEG, "-loglevel", "level+error", "-re", "-f", "lavfi", "-i", "testsrc", "-f", "null", "-"]
     with pytest.raises(KeyboardInterrupt), running(endless) as tool:
