@@ -74,6 +74,29 @@ def film_and_number(name: str) -> tuple[str, int | None]:
     return (f"{found[1]}*{found[3]}", int(found[2])) if found else (name, None)
 
 
+MOST_RUNS = 200
+"""So many runs are named where somebody wants to know which frames they are."""
+
+
+def say_runs(names: Sequence[str], most: int = 12) -> str:
+    """Frame names as runs: "00012.png to 00034.png (23), 00040.png and 3 more runs". Names in natural order.
+
+    A single run says no length: whoever names frames says how many there are.
+    """
+    runs: list[list[str]] = []
+    for name in names:
+        film, number = film_and_number(name)
+        if runs and number is not None and film_and_number(runs[-1][-1]) == (film, number - 1):
+            runs[-1].append(name)
+        else:
+            runs.append([name])
+    if len(runs) == 1 and len(runs[0]) > 1:
+        return f"{runs[0][0]} to {runs[0][-1]}"
+    words = [run[0] if len(run) == 1 else f"{run[0]} to {run[-1]} ({len(run)})" for run in runs[:most]]
+    more = f" and {len(runs) - most} more run{'s' * (len(runs) - most > 1)}" if len(runs) > most else ""
+    return ", ".join(words) + more
+
+
 def _count(names: Sequence[str]) -> tuple[list[str], list[int]]:
     """The film of each frame and its number in it, in steps of the numbering (frames may be numbered by fives)."""
     films, numbers = [], []

@@ -31,6 +31,7 @@ from core.files import move_to_trash, require_free_space
 from core.parallel import default_workers
 from core.paths import Workspace
 from core.progress import Progress
+from core.shots import MOST_RUNS, say_runs
 from core.words import counted
 from facelib.extraction import ExtractionSettings, crop_side_pixels, suggest_side
 from facelib.face_type import FaceType
@@ -49,7 +50,6 @@ from mainscripts.extract_plan import (
     list_faces,
     list_frames,
     list_packs,
-    name_ranges,
     plan_continue,
     plan_merge,
     refuse_mixed_folders,
@@ -320,7 +320,7 @@ def _tell(
         )
     if report.without_face:
         count = counted(len(report.without_face), "frame")
-        progress.say(f"Without a face: {count}: {name_ranges(report.without_face, names)}")
+        progress.say(f"Without a face: {count}: {say_runs(report.without_face, MOST_RUNS)}")
     for name, reason in report.failed.items():
         progress.say(f"Failed: {name}: {reason}")
     if report.failed:

@@ -8,6 +8,7 @@ from typing import Any
 from core.files import move_to_trash
 from core.paths import Workspace
 from core.progress import Progress
+from core.shots import MOST_RUNS, say_runs
 from core.words import counted
 from facelib.extraction import ExtractionSettings, crop_side_pixels, suggest_side
 from facelib.face_type import FaceType
@@ -16,7 +17,7 @@ from mainscripts.extract_cutting import cut_out_faces, debug_folder, put_old_fac
 from mainscripts.extract_journal import Journal, settings_key
 from mainscripts.extract_manual import HandPlan, find_marked, frames_without_picture, plan_by_hand
 from mainscripts.extract_options import ExtractOptions, ExtractReport
-from mainscripts.extract_plan import BY_HAND, few, name_ranges, refuse_other_settings
+from mainscripts.extract_plan import BY_HAND, few, refuse_other_settings
 from mainscripts.extract_worker import WorkerSettings
 
 
@@ -68,9 +69,8 @@ def extract_by_hand(
     if not options.manual_fix:
         report.skipped = plan.finished
     if report.unmarked:
-        ranges = name_ranges(report.unmarked, [frame.name for frame in frames])
         count = counted(len(report.unmarked), "frame")
-        progress.say(f"Still to be marked in {marked.file}: {count}: {ranges}")
+        progress.say(f"Still to be marked in {marked.file}: {count}: {say_runs(report.unmarked, MOST_RUNS)}")
     return journal
 
 

@@ -202,15 +202,3 @@ def few(names: Sequence[str]) -> str:
     """The first names of a list, and how many more there are."""
     more = f" and {len(names) - _NAMED_AT_MOST} more" if len(names) > _NAMED_AT_MOST else ""
     return ", ".join(names[:_NAMED_AT_MOST]) + more
-
-
-def name_ranges(some: Sequence[str], everything: Sequence[str]) -> str:
-    """Names in the order of `everything`, neighbors drawn together: "00012.png - 00020.png (9), 00031.png"."""
-    place = {name: n for n, name in enumerate(everything)}
-    runs: list[list[str]] = []
-    for name in sorted(some, key=place.__getitem__):
-        if runs and place[name] == place[runs[-1][-1]] + 1:
-            runs[-1].append(name)
-        else:
-            runs.append([name])
-    return ", ".join(r[0] if len(r) == 1 else f"{r[0]} - {r[-1]} ({len(r)})" for r in runs)

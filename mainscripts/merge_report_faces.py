@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from core.shots import MOST_RUNS, say_runs
 from mainscripts.merge_report_judging import YAW_LIMIT, FaceKey, Judged
 from mainscripts.merge_report_words import LEGEND, Strips, listed, say_which, spot_gallery, strip_picture
-from mainscripts.report_findings import say_runs
 from mainscripts.report_page import Finding, Gallery, Section
 from mainscripts.report_words import MOST_NAMES, SHOWN_FEW, be, evenly, have, say_faces, say_frames
 
@@ -116,7 +116,7 @@ def without_faces(judged: Judged, strips: Strips) -> Section:
         strip_picture(judged, strips, n, None, f"scene {judged.scene_of(n)}") for n in shown_without_face(judged)
     ]
     gallery = Gallery(LEGEND, tuple(pictures), len(bare), wide=True)
-    details = (("Which", say_runs(names, 200)),)
+    details = (("Which", say_runs(names, MOST_RUNS)),)
     shown = spot_gallery(judged, strips, LEGEND, judged.spots(laid_in))
     return Section("without", title, (finding, *further), facts, galleries=(gallery, shown), details=details)
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from core.shots import say_runs
 from mainscripts.merge_report_faces import border, confidence, least_sure, shown_without_face, turned, without_faces
 from mainscripts.merge_report_judging import KINDS, UNFINISHED, Judged, Trouble, spread
 from mainscripts.merge_report_steadiness import color, flicker, jitter
@@ -22,7 +23,6 @@ from mainscripts.merge_report_words import (
     say_which,
     spot_gallery,
 )
-from mainscripts.report_findings import say_runs
 from mainscripts.report_page import Finding, Section, Table
 from mainscripts.report_words import MOST_NAMES, SHOWN, SHOWN_FEW, be, have, say_frames
 

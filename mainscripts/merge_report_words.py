@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from core.shots import say_runs
 from mainscripts.merge_report_judging import Judged, Spot, Trouble, spread
-from mainscripts.report_findings import say_runs
 from mainscripts.report_page import Gallery, Picture
 from mainscripts.report_words import MOST_NAMES, SHOWN_FEW, say_frames
 

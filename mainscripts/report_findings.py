@@ -231,22 +231,3 @@ def skin_colors(pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
     middle = np.ascontiguousarray(pixels[:, side // 4 : 3 * side // 4, side // 4 : 3 * side // 4])
     lab = cv2.cvtColor(middle.reshape(-1, 1, 3).astype(np.float32) / 255, cv2.COLOR_BGR2LAB)
     return lab.reshape(len(pixels), -1, 3).mean(axis=1).astype(np.float64)
-
-
-def say_runs(names: Sequence[str], most: int = 12) -> str:
-    """Frame names as runs: "00012.png to 00034.png (23), 00040.png and 3 more runs". Names in natural order.
-
-    A single run says no length: whoever names frames says how many there are.
-    """
-    runs: list[list[str]] = []
-    for name in names:
-        film, number = _numbered(name)
-        if runs and number >= 0 and _numbered(runs[-1][-1]) == (film, number - 1):
-            runs[-1].append(name)
-        else:
-            runs.append([name])
-    if len(runs) == 1 and len(runs[0]) > 1:
-        return f"{runs[0][0]} to {runs[0][-1]}"
-    words = [run[0] if len(run) == 1 else f"{run[0]} to {run[-1]} ({len(run)})" for run in runs[:most]]
-    more = f" and {len(runs) - most} more run{'s' * (len(runs) - most > 1)}" if len(runs) > most else ""
-    return ", ".join(words) + more

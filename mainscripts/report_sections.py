@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from core.progress import Progress
+from core.shots import MOST_RUNS, say_runs
 from mainscripts.report_charts import Series, pose_map
 from mainscripts.report_faces import Judged
 from mainscripts.report_findings import (
@@ -16,7 +17,6 @@ from mainscripts.report_findings import (
     misfits,
     outside_share,
     say_direction,
-    say_runs,
 )
 from mainscripts.report_looks import color, duplicates, sharpness, size
 from mainscripts.report_page import Finding, Gallery, Section
@@ -226,7 +226,7 @@ def without_faces(judged: Judged) -> Section | None:
             "not_extracted": list(frames.untold),
         },
         galleries=tuple(galleries),
-        details=tuple((f"Which: {reason}", say_runs(names, 200)) for reason, names in missing if names),
+        details=tuple((f"Which: {reason}", say_runs(names, MOST_RUNS)) for reason, names in missing if names),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from core.shots import film_and_number, find_shots, glance
+from core.shots import film_and_number, find_shots, glance, say_runs
 from tests.painting import paint_background
 
 
@@ -86,3 +86,13 @@ def test_no_frames_have_no_shots() -> None:
 )
 def test_the_number_of_a_frame(name: str, film: str, number: int | None) -> None:
     assert film_and_number(name) == (film, number)
+
+
+def test_runs_of_frames_in_words() -> None:
+    names = ["00001.png", "00002.png", "00003.png", "00007.png", "still.png"]
+    assert say_runs(names) == "00001.png to 00003.png (3), 00007.png, still.png"
+    assert say_runs(names, 1) == "00001.png to 00003.png (3) and 2 more runs"
+    assert say_runs(names[:3]) == "00001.png to 00003.png"
+    assert say_runs(names[:1]) == "00001.png"
+    assert say_runs(["1.png", "2.png", "4.png"]) == "1.png to 2.png (2), 4.png", "4 is there, 3 is not: no run"
+    assert say_runs([]) == ""

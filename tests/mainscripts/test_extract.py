@@ -25,7 +25,7 @@ from facelib.face_type import FaceType
 from facelib.metadata import Polygon, read_face, read_metadata, write_face
 from mainscripts.extract import ExtractOptions, ExtractReport, run
 from mainscripts.extract_journal import JOURNAL_NAME, Journal
-from mainscripts.extract_plan import list_faces, name_ranges
+from mainscripts.extract_plan import list_faces
 from mainscripts.extract_worker import FinderChoice, make_face_mesh
 from tests.painting import paint_background, paint_frame
 
@@ -120,13 +120,7 @@ def test_the_end_tells_what_has_no_face(workspace: Workspace) -> None:
     said = "\n".join(listener.lines)
     assert "Images found: 8" in said
     assert "Faces detected: 5" in said
-    assert "Without a face: 4 frames: 00003.png, 00006.png - 00009.png (3)" in said
-
-
-def test_ranges_of_names() -> None:
-    names = [f"{n}.png" for n in range(10)]
-    assert name_ranges(["1.png", "2.png", "3.png", "5.png", "9.png"], names) == "1.png - 3.png (3), 5.png, 9.png"
-    assert name_ranges([], names) == ""
+    assert "Without a face: 4 frames: 00003.png, 00006.png to 00007.png (2), 00009.png" in said
 
 
 def test_flags_change_the_faces(workspace: Workspace) -> None:

@@ -19,7 +19,6 @@ from mainscripts.report_findings import (
     misfits,
     outside_share,
     say_direction,
-    say_runs,
     skin_colors,
 )
 from tests.painting import head_landmarks
@@ -144,12 +143,3 @@ def test_colors_are_those_of_the_middle() -> None:
     picture = np.zeros((1, 32, 32, 3), np.uint8)
     picture[:, 8:24, 8:24] = 119  # L 50 is gray 118.9 in sRGB
     np.testing.assert_allclose(skin_colors(picture), [[50, 0, 0]], atol=0.3)
-
-
-def test_runs_of_frames_in_words() -> None:
-    names = ["00001.png", "00002.png", "00003.png", "00007.png", "still.png"]
-    assert say_runs(names) == "00001.png to 00003.png (3), 00007.png, still.png"
-    assert say_runs(names, 1) == "00001.png to 00003.png (3) and 2 more runs"
-    assert say_runs(names[:3]) == "00001.png to 00003.png"
-    assert say_runs(names[:1]) == "00001.png"
-    assert say_runs([]) == ""
