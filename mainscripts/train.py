@@ -86,7 +86,10 @@ def _session(
     progress: Progress,
 ) -> TrainingReport:
     """From the last save to the end of the training."""
+    from models.checkpoint import check_reset
+
     found = store.read(backup=options.restore_backup)
+    check_reset(_parts(options.reset), found)
     progress.say("Loading the neural framework and building the networks ...")
     model, state = _start(options, values, store, found, progress)
     if preview_faces is not None:

@@ -30,7 +30,7 @@ said aloud; one that is switched off stays in every save as it was, and is there
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -39,7 +39,7 @@ import numpy as np
 from core.errors import BadOption, BrokenFile, FaceLoomError
 from core.files import explain_os_error, replace_patiently, require_free_space, swap_folder
 from models.backups import BACKUPS, Backups
-from models.base import State, SwapModel
+from models.base import TRAINING_PARTS, State, SwapModel
 from models.checkpoint_files import (
     MANIFEST,
     TrainingState,
@@ -284,6 +284,19 @@ def restore_weights(model: SwapModel, found: Checkpoint, fresh: Collection[str] 
     return afresh
 
 
+def check_reset(reset: Collection[str], found: Checkpoint | None, part_names: Sequence[str] = ()) -> None:
+    """BadOption where `reset` names no part of this model.
+
+    part_names: of the model; before it is built, those that were saved count, and those an option may switch on.
+    """
+    if reset and found is None:
+        raise BadOption(f"A new model has no part to reset. Received: {', '.join(reset)}.", "Check --model-name.")
+    known = part_names or ([*found.parts, *found.missing] if found is not None else [])
+    unknown = [part for part in reset if part not in (part_names or [*known, *TRAINING_PARTS])]
+    if unknown:
+        raise BadOption(f"--reset must be one of {', '.join(known)}. Received: {', '.join(unknown)}.")
+
+
 def start_training(
     model: SwapModel,
     found: Checkpoint | None,
@@ -314,11 +327,7 @@ def start_training(
         BadOption: `reset` names no part of this model.
         FaceLoomError: a part does not fit, or all of them are missing.
     """
-    if reset and found is None:
-        raise BadOption(f"A new model has no part to reset. Received: {', '.join(reset)}.", "Check --model-name.")
-    unknown = [part for part in reset if part not in model.part_names]
-    if unknown:
-        raise BadOption(f"--reset must be one of {', '.join(model.part_names)}. Received: {', '.join(unknown)}.")
+    check_reset(reset, found, model.part_names)
     for note in found.notes if found is not None else ():
         say(note)
     if found is None:

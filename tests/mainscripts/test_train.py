@@ -109,6 +109,20 @@ def test_the_way_back_never_leads_to_the_save_that_was_left(
     assert left.read_bytes() != (store.current / "encoder.h5").read_bytes()
 
 
+@pytest.mark.parametrize(
+    ("part", "words"),
+    [("nonsense", r"--reset must be one of encoder, .*Received: nonsense"), ("GAN", "--reset must be one of")],
+)
+def test_a_part_that_does_not_exist_is_refused(
+    faces: Path, tmp_path: Path, built: list[dict[str, Any]], part: str, words: str
+) -> None:
+    """Nonsense before the networks are built, which takes long; one that an option could switch on, after it."""
+    train(faces, tmp_path / "model")
+    with pytest.raises(BadOption, match=words):
+        train(faces, tmp_path / "model", reset=part)
+    assert len(built) == (1 if part == "nonsense" else 2)
+
+
 class Listener(SilentProgress):
     """Keeps what is said."""
 
