@@ -142,7 +142,7 @@ def _collect(folders: Folders, options: MergeOptions, progress: Progress) -> Fra
     collection = collect_frames(frames, ((sample.path.name, sample.metadata) for sample in faceset.samples))
     for note in collection.notes(all_faces=choice.kind == "all"):
         progress.say(note)
-    chosen = choose_faces(collection.frames, faceset.samples, choice, progress, own)
+    chosen = choose_faces(collection.frames, faceset.samples, choice, progress, own, options.uses_session)
     return replace(collection, frames=chosen)
 
 

@@ -55,17 +55,19 @@ def choose_faces(
     choice: FaceChoice,
     progress: Progress,
     own: Collection[int] = (),
+    has_session: bool = False,
 ) -> list[FrameFaces]:
     """The frames with the faces that shall be swapped; where some show several, their tracks are told.
 
     Args:
         samples: the stored faces, whose names are those of the frames' faces.
         own: tracks that are told something of their own.
+        has_session: it may know tracks that have something of their own.
 
     Raises:
         BadOption: as `FaceChoice.of`; or there is no such track.
     """
-    if not own and not choice.needs_tracks and all(len(frame.faces) < 2 for frame in frames):
+    if not own and not has_session and not choice.needs_tracks and all(len(frame.faces) < 2 for frame in frames):
         return choice.of(frames)
     tracked = with_tracks(frames, samples, progress)
     for line in track_lines(tracked):

@@ -358,6 +358,12 @@ def test_a_session_is_begun_with_what_single_faces_have(sitting: Sitting) -> Non
     ]
 
 
+def test_single_faces_keep_what_they_have_where_no_record_says_who_they_are(sitting: Sitting) -> None:
+    sitting.go(face_settings="1:erode_mask=5")
+    assert {face.settings[0].erode_mask for faces in sitting.faces.values() for face in faces} == {5}
+    assert sitting.go()[0] == []
+
+
 def test_motion_blur_in_one_scene_brings_motion_to_all_frames(sitting: Sitting) -> None:
     sitting.go()
     sitting.change(lambda session: session.apply({"motion_blur_power": 50}, "all"))
