@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from core.errors import Cancelled, PartialFailure
 from core.files import list_images, move_to_trash
@@ -28,8 +29,9 @@ from merger.engine import Engine, FailedFrame, MergeOutcome
 from merger.face_choice import FaceChoice, parse_face_settings
 from merger.face_tools import FaceTools
 from merger.frame_choice import choose_frames
-from merger.frames import FrameCollection, FrameFaces, collect_frames, shortened
+from merger.frames import FrameCollection, FrameFaces, collect_frames, shortened, strange_frames
 from merger.journal import Journal, RenderKey, render_key, summary
+from merger.merge_lock import lock_results
 from merger.outputs import FrameWriter
 from merger.presets import Presets
 from merger.rounds import FrameJob
@@ -94,41 +96,100 @@ def run(workspace: Workspace, options: MergeOptions, progress: Progress) -> Merg
     keys = {job.frame.stem: keys[job.frame.stem] for job in wanted}
     starts = {plan.jobs[place].frame.stem for place in steady.scene_starts}
     cuts = [place for place, job in enumerate(wanted) if job.frame.stem in starts]
+    rendering = _Rendering(folders, options, writer, load, keys, steady, meters, progress)
     if stream is not None:
-
-        def render(jobs: Sequence[FrameJob], queue: FrameQueue) -> MergeOutcome:
-            places = replace(folders, merged=queue.frames_folder, masks=queue.masks_folder)
-            return _merge(jobs, load, keys, queue, places, writer, options, progress, steady, meters)
-
-        rendered, outcome = stream.merge(wanted, keys, len(wanted) == len(collection.frames), render, cuts)
+        with lock_results(stream.target):
+            is_whole = len(wanted) == len(collection.frames)
+            jobs, outcome = stream.merge(wanted, keys, is_whole, rendering.into_video, cuts)
         meters.tell(progress)
-        _report_failures(outcome.failed, rendered, progress)
-        return MergeReport(len(wanted), outcome.merged, len(wanted) - rendered, _without_face(wanted))
-    journal = Journal(folders.merged, folders.masks, writer.suffixes)
-    states = {stem: ["restart"] if options.restart else journal.state_of(stem, key) for stem, key in keys.items()}
-    states = {stem: [] if leaves_as_is(options, reasons) else reasons for stem, reasons in states.items()}
-    progress.say(summary(states.values()))
-    jobs = [job for job in wanted if states[job.frame.stem]]
-    outcome = MergeOutcome()
-    if jobs:
-        _put_foreign_work_away(jobs, journal, folders, workspace, progress)
-        require_space((job.frame for job in jobs), folders.merged, writer)
-        with journal:
-            outcome = _merge(jobs, load, keys, journal, folders, writer, options, progress, steady, meters)
-    meters.tell(progress)
-    _name_strangers(collection, folders, progress)
+    else:
+        with lock_results(folders.merged, folders.masks):
+            jobs, outcome = rendering.into_pictures(wanted, workspace)
+        meters.tell(progress)
+        _name_strangers(collection, folders, progress)
     if options.report:
         reasons = {failure.frame.stem: failure.reason for failure in outcome.failed}
         shot = ShotFolders(folders.frames, folders.faces, folders.merged, folders.masks)
         frames = [job.frame for job in plan.jobs if job.frame.stem in chosen]
         known_cuts = cuts if options.uses_session else None
         write_merge_report(shot, reasons, options.workers, progress, frames=frames, cuts=known_cuts)
-    _report_failures(outcome.failed, len(jobs), progress)
-    return MergeReport(len(wanted), outcome.merged, len(wanted) - len(jobs), _without_face(wanted))
+    _report_failures(outcome.failed, jobs, progress)
+    without_face = sum(not job.frame.faces for job in wanted)
+    return MergeReport(len(wanted), outcome.merged, len(wanted) - jobs, without_face)
 
 
-def _without_face(jobs: Sequence[FrameJob]) -> int:
-    return sum(not job.frame.faces for job in jobs)
+@dataclass(frozen=True)
+class _Rendering:
+    """What rendering takes, whether frames become pictures or a video. keys: of the frames that are wanted, by stem."""
+
+    folders: Folders
+    options: MergeOptions
+    writer: FrameWriter
+    load: Callable[[], Predictor]
+    keys: Mapping[str, RenderKey]
+    steady: SteadyShot
+    meters: Meters
+    progress: Progress
+
+    def into_video(self, jobs: Sequence[FrameJob], queue: FrameQueue) -> MergeOutcome:
+        """Renders the jobs into the folders of the queue, and enters them there."""
+        return self._render(jobs, queue, queue.frames_folder, queue.masks_folder)
+
+    def into_pictures(self, wanted: Sequence[FrameJob], workspace: Workspace) -> tuple[int, MergeOutcome]:
+        """Renders what is not up to date, and enters it in the journal.
+
+        Returns:
+            (number of frames that had to be rendered, what became of them).
+        """
+        folders, options, progress = self.folders, self.options, self.progress
+        journal = Journal(folders.merged, folders.masks, self.writer.suffixes)
+        states = {s: ["restart"] if options.restart else journal.state_of(s, key) for s, key in self.keys.items()}
+        states = {stem: [] if leaves_as_is(options, reasons) else reasons for stem, reasons in states.items()}
+        progress.say(summary(states.values()))
+        jobs = [job for job in wanted if states[job.frame.stem]]
+        if not jobs:
+            return 0, MergeOutcome()
+        _put_foreign_work_away(jobs, journal, folders, workspace, progress)
+        require_space((job.frame for job in jobs), folders.merged, self.writer)
+        with journal:
+            return len(jobs), self._render(jobs, journal, folders.merged, folders.masks)
+
+    def _render(
+        self, jobs: Sequence[FrameJob], journal: Journal | FrameQueue, frames: Path, masks: Path
+    ) -> MergeOutcome:
+        masks.mkdir(parents=True, exist_ok=True)
+        finished = 0
+
+        def on_merged(frame: FrameFaces, sizes: tuple[int, int]) -> None:
+            nonlocal finished
+            finished += 1
+            journal.record(frame.stem, self.keys[frame.stem], sizes)
+
+        options, steady, meters = self.options, self.steady, self.meters
+        try:
+            tools = FaceTools.of(self.load())
+            setup = CompositorSetup(
+                frames, masks, tools.resolution, tools.face_type, tools.segment_face_type, self.writer
+            )
+            outcome = MergeOutcome()
+            with Engine(tools, setup, steady.jobs, jobs, workers=options.workers, progress=self.progress) as engine:
+                for part in steady.adjusted(jobs, engine):
+                    done = engine.merge(
+                        part,
+                        on_error=options.on_error,
+                        on_merged=on_merged,
+                        on_failed=lambda failed: journal.withdraw(failed.frame.stem),
+                        on_read=meters.take,
+                    )
+                    outcome = MergeOutcome(outcome.merged + done.merged, outcome.failed + done.failed)
+        except KeyboardInterrupt:
+            raise Cancelled(
+                f"Stopped. {finished} of {len(jobs)} frames were finished.",
+                "Run the same command again to go on from there.",
+            ) from None
+        finally:
+            meters.keep()
+        return outcome
 
 
 def _collect(folders: Folders, options: MergeOptions, progress: Progress) -> FrameCollection:
@@ -140,6 +201,11 @@ def _collect(folders: Folders, options: MergeOptions, progress: Progress) -> Fra
         names = shortened([f"{path.name}: {reason.rstrip('.')}" for path, reason in faceset.problems])
         progress.say(f"Left out: {counted(len(faceset.problems), 'file')} in {folders.faces} ({names}).")
     collection = collect_frames(frames, ((sample.path.name, sample.metadata) for sample in faceset.samples))
+    if strange := strange_frames(frames):
+        progress.say(
+            f"Perhaps not of this shot, but merged with it: {shortened(strange)}. Put away what is not of it, and run "
+            "this step again."
+        )
     for note in collection.notes(all_faces=choice.kind == "all"):
         progress.say(note)
     chosen = choose_faces(collection.frames, faceset.samples, choice, progress, own, options.uses_session)
@@ -163,53 +229,6 @@ def _put_foreign_work_away(
     if replaced:
         trash = move_to_trash(workspace.trash, replaced, f"merge into {folders.merged} in another form")
         progress.say(f"Put into {trash}: these frames in another form, {counted(len(replaced), 'file')}.")
-
-
-def _merge(
-    jobs: Sequence[FrameJob],
-    load: Callable[[], Predictor],
-    keys: Mapping[str, RenderKey],
-    journal: Journal | FrameQueue,
-    folders: Folders,
-    writer: FrameWriter,
-    options: MergeOptions,
-    progress: Progress,
-    steady: SteadyShot,
-    meters: Meters,
-) -> MergeOutcome:
-    """Renders the jobs and enters them in the journal."""
-    folders.masks.mkdir(parents=True, exist_ok=True)
-    finished = 0
-
-    def on_merged(frame: FrameFaces, sizes: tuple[int, int]) -> None:
-        nonlocal finished
-        finished += 1
-        journal.record(frame.stem, keys[frame.stem], sizes)
-
-    try:
-        tools = FaceTools.of(load())
-        setup = CompositorSetup(
-            folders.merged, folders.masks, tools.resolution, tools.face_type, tools.segment_face_type, writer
-        )
-        outcome = MergeOutcome()
-        with Engine(tools, setup, steady.jobs, jobs, workers=options.workers, progress=progress) as engine:
-            for part in steady.adjusted(jobs, engine):
-                done = engine.merge(
-                    part,
-                    on_error=options.on_error,
-                    on_merged=on_merged,
-                    on_failed=lambda failed: journal.withdraw(failed.frame.stem),
-                    on_read=meters.take,
-                )
-                outcome = MergeOutcome(outcome.merged + done.merged, outcome.failed + done.failed)
-    except KeyboardInterrupt:
-        raise Cancelled(
-            f"Stopped. {finished} of {len(jobs)} frames were finished.",
-            "Run the same command again to go on from there.",
-        ) from None
-    finally:
-        meters.keep()
-    return outcome
 
 
 def _name_strangers(collection: FrameCollection, folders: Folders, progress: Progress) -> None:

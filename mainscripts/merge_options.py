@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from core.parallel import default_workers
 from core.paths import Workspace, default_workspace
 from mainscripts.merge_faces import FaceOptions
 from mainscripts.merge_output import MergeOutputOptions
-from mainscripts.merge_session import SessionOptions, without_questions
+from mainscripts.merge_session import SessionOptions, settled_by_session
 from merger.engine import ON_ERROR
 from merger.presets import Presets, read_settings
 from merger.settings import IGNORED, MergeSettings
@@ -157,11 +157,14 @@ class MergeOptions(MergeSettings, MergeOutputOptions, SessionOptions, FaceOption
     )
 
     @classmethod
+    def not_asked(cls, given: Mapping[str, Any]) -> Collection[str]:
+        return settled_by_session(given)
+
+    @classmethod
     def values_of_files(cls, given: Mapping[str, Any], workspace: Path | None = None) -> dict[str, Any]:
         place = Workspace(workspace) if workspace is not None else default_workspace()
         named = Presets(place.merge_presets).read(given["preset"]) if given.get("preset") else {}
         return {
-            **without_questions(given),
             **named,
             **(read_settings(Path(given["settings"])) if given.get("settings") else {}),
         }

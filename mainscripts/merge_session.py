@@ -11,7 +11,7 @@ import csv
 import dataclasses
 import hashlib
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -88,9 +88,9 @@ class SessionOptions(Options):
         return any(getattr(self, name) for name in _USES)
 
 
-def without_questions(given: Mapping[str, Any]) -> dict[str, Any]:
-    """The usual settings, where a session has its own: nobody is asked for any."""
-    return vars(MergeSettings()) if any(given.get(name) for name in _USES) else {}
+def settled_by_session(given: Mapping[str, Any]) -> Collection[str]:
+    """The settings, where a session has its own: nobody is asked for any. A new one begins with the last answers."""
+    return SETTINGS if any(given.get(name) for name in _USES) else ()
 
 
 @dataclass(frozen=True)
@@ -195,7 +195,7 @@ def _open(
         progress.say(sentence)
     if found.changes.is_other_model and options.older_frames == "render":
         progress.say("Frames merged before are rendered anew; --older-frames keep leaves them as they are.")
-    _name_conflicts(found.session, settings, options.face_settings, progress)
+    _name_conflicts(found.session, options, progress)
     if found.notes or found.changes.sentences(known):
         file.save(found.session)
     count = sum(1 for place, _ in found.session.ledger.of_kind("key"))
@@ -216,18 +216,17 @@ def _fingerprint(face: FrameFace) -> str:
     return digest.hexdigest()
 
 
-def _name_conflicts(session: MergeSession, given: MergeSettings, own: str | None, progress: Progress) -> None:
-    """Settings that were asked for, and that the session sets otherwise: the session counts."""
-    usual = MergeSettings()
+def _name_conflicts(session: MergeSession, given: MergeOptions, progress: Progress) -> None:
+    """Settings that were given, and that the session sets otherwise: the session counts."""
     every = [session.settings_at(frame) for frame in range(len(session.frames))]
     passed_over = [
         f"{name} {getattr(given, name)}"
         for name in SETTINGS
-        if getattr(given, name) != getattr(usual, name) and any(getattr(s, name) != getattr(given, name) for s in every)
+        if given.was_given(name) and any(getattr(s, name) != getattr(given, name) for s in every)
     ]
     passed_over += [
         f"face {track} {name} {value}"
-        for track, values in parse_face_settings(own).items()
+        for track, values in parse_face_settings(given.face_settings).items()
         for name, value in values.items()
         if any(getattr(session.settings_at(n, track), name) != value for n in range(len(session.frames)))
     ]

@@ -17,6 +17,7 @@ from core.errors import BadOption, MissingInput
 from core.images import read_image
 from core.paths import Workspace, find_video, sibling
 from core.progress import Progress
+from core.shots import film_and_number, say_runs
 from core.video.assembly import plan_sound
 from core.video.commands import EncodingPlan, RawFrames, SoundPlan
 from core.video.encoders import X264
@@ -24,6 +25,7 @@ from core.video.probe import Probe, probe_video
 from core.video.properties import ColorTags
 from core.video.record import read_record
 from core.video.segments import CONTAINERS, SegmentedVideo, plan_parts
+from core.words import counted
 from mainscripts.encoding import choose_encoder, depth_notes, lost_tags
 from mainscripts.merge_options import MergeOptions
 from mainscripts.merge_output import refuse_exr_choices
@@ -86,12 +88,12 @@ class MergeStream:
 
     def __init__(self, options: MergeOptions, workspace: Workspace, frames_folder: Path, progress: Progress) -> None:
         assert options.stream is not None
-        self._target = options.stream
+        self.target = options.stream
         self._options, self._workspace, self._progress = options, workspace, progress
-        extension = self._target.suffix.casefold()
+        extension = self.target.suffix.casefold()
         if extension not in CONTAINERS:
             raise BadOption(
-                f"A stream is written as {' or '.join(CONTAINERS)}. Received: --stream {self._target.name}.",
+                f"A stream is written as {' or '.join(CONTAINERS)}. Received: --stream {self.target.name}.",
                 "Other containers are made by step 8.",
             )
         if options.mode == "raw-predict":
@@ -114,7 +116,7 @@ class MergeStream:
             raise BadOption(f"A video takes frames as they are, or faces alone. Received: --out {form} with --stream.")
         if form == "png-rgba" and not self._choice.keeps_alpha:
             raise BadOption(
-                f"Faces alone need a video with alpha. Received: --out png-rgba with --stream {self._target.name}.",
+                f"Faces alone need a video with alpha. Received: --out png-rgba with --stream {self.target.name}.",
                 "Take a .mov with --encoder prores4444 or --lossless.",
             )
         return RawWriter(needs_layers=form == "png-rgba")
@@ -162,7 +164,7 @@ class MergeStream:
             raise MissingInput("There are no frames to merge.", "Run 3) extract images from video data_dst first.")
         texts = [repr(keys[job.frame.stem]) for job in wanted]
         writer = self._open_videos(read_image(wanted[0].frame.path), texts, cuts)
-        folder = self._target.with_name(f".{self._target.name}.frames")
+        folder = self.target.with_name(f".{self.target.name}.frames")
         outcome = MergeOutcome()
         with FrameQueue(writer, folder, [job.frame.stem for job in wanted]) as queue:
             jobs = [wanted[number] for number in queue.wanted]
@@ -173,23 +175,32 @@ class MergeStream:
         is_whole = is_whole and self._source.frames in (None, len(wanted))
         sound = self._sound() if is_whole else None
         if not is_whole:
-            self._progress.say("A part of the shot has no sound: it would not fit.")
+            self._progress.say(self._why_without_sound([job.frame.path.name for job in wanted]))
         made = writer.join(sound, lambda path: put_away(self._workspace, path, self._progress))
         untold = lost_tags(self._source.colors, made[0]) if self._source.colors.is_hdr else None
         if untold:
             self._progress.say(untold)
-        for path, video in zip((self._target, self._mask_target), made, strict=True):
+        for path, video in zip((self.target, self._mask_target), made, strict=True):
             self._progress.say(f"{path}: {video.describe()}")
         return len(jobs), outcome
 
+    def _why_without_sound(self, names: Sequence[str]) -> str:
+        """names: of the frames of the result; they are numbered from 1."""
+        there = {film_and_number(name)[1] for name in names}
+        digits = len(Path(names[0]).stem)
+        gone = [f"{n:0{digits}}" for n in range(1, (self._source.frames or 0) + 1) if n not in there]
+        which = f"; not among them: {say_runs(gone)}" if gone else ""
+        of_all = f" of {self._source.frames:,}" if self._source.frames else ""
+        return f"{counted(len(names), 'frame')}{of_all}{which}. A part of the shot has no sound: it would not fit."
+
     @property
     def _mask_target(self) -> Path:
-        return sibling(self._target.with_suffix(""), "mask").with_suffix(self._target.suffix)
+        return sibling(self.target.with_suffix(""), "mask").with_suffix(self.target.suffix)
 
     def _open_videos(self, first: NDArray, keys: Sequence[str], cuts: Sequence[int]) -> StreamWriter:
         height, width = first.shape[:2]
         depth = 8 * first.itemsize
-        extension, options, source = self._target.suffix.casefold(), self._options, self._source
+        extension, options, source = self.target.suffix.casefold(), self._options, self._source
         if options.lossless and extension == ".mp4" and depth == 16:
             raise BadOption("A lossless .mp4 holds 8 bits per channel. Received: 16-bit frames.", "Use .mov.")
         frames = RawFrames(width, height, 4 if self._with_alpha else 3, depth, source.rate)
@@ -207,7 +218,7 @@ class MergeStream:
         masks = replace(frames, channels=1, depth=8 if extension == ".mp4" else depth)
         parts = plan_parts(len(keys), cuts)
         lossless = replace(plan, lossless=True, encoder=X264, bitrate_megabits=None)
-        picture = SegmentedVideo(self._target, frames, plan, parts, keys, options.ffmpeg)
+        picture = SegmentedVideo(self.target, frames, plan, parts, keys, options.ffmpeg)
         mask = SegmentedVideo(self._mask_target, masks, lossless, parts, keys, options.ffmpeg)
         if options.restart:
             picture.forget()
@@ -218,4 +229,4 @@ class MergeStream:
         path, probe = self._source.path, self._source.probe
         if path is None or probe is None or not probe.video.has_audio:
             return None
-        return plan_sound(path, probe.video, 0, self._target.suffix.casefold())
+        return plan_sound(path, probe.video, 0, self.target.suffix.casefold())

@@ -42,6 +42,7 @@ from mainscripts.sequence import (
     with_masks,
 )
 from mainscripts.videoed import put_away
+from merger.merge_lock import refuse_while_merging
 
 
 def _is_rate_known(options: Any) -> bool:
@@ -97,6 +98,7 @@ def video_from_sequence(workspace: Workspace, options: VideoFromSequenceOptions,
             f"A video is written as {', '.join(CONTAINERS)}. Received: {options.output_file.name}.",
             "Change --output-file.",
         )
+    refuse_while_merging(options.input_dir)
     _refuse_sound_without_source(options)
     choice = choose_encoder(options, options.bitrate, extension)
     if choice.note:

@@ -6,6 +6,8 @@ frame is ignored. Source: spec merging 1.3, steps-and-cli 11.2 (28, 30-32).
 
 from __future__ import annotations
 
+import contextlib
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath, PureWindowsPath
@@ -13,13 +15,19 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 import numpy as np
 from numpy.typing import NDArray
 
-from core.errors import BadOption, MissingInput
+from core.errors import BadOption, BrokenFile, MissingInput
+from core.picture_headers import picture_kind
+from core.shots import film_and_number
 from core.words import counted
 from facelib.metadata import FaceMetadata
 from merger.settings import MergeSettings
 
 _EXAMPLES = 5
 """So many names are shown where a list would be long."""
+
+
+_FEW = 0.05
+"""A film with so much less frames than another one is hardly a second shot."""
 
 
 @dataclass(frozen=True)
@@ -174,6 +182,32 @@ def collect_frames(paths: Sequence[Path], faces: Iterable[tuple[str, FaceMetadat
             "Give the frames the names they had when the faces were extracted, or run 5) data_dst faceset extract.",
         )
     return FrameCollection([FrameFaces(path, tuple(by_stem[path.stem])) for path in paths], orphans)
+
+
+def strange_frames(paths: Sequence[Path]) -> list[str]:
+    """Frames that may be none of the shot: "holiday.png (named unlike 00001.png)", "00007.png (80x60, not 160x120)".
+
+    A name is strange that no other is like, or few are, when most are like one another. A frame that cannot be read has
+    no size here; merging will tell of it.
+    """
+    films = [film_and_number(path.name)[0] for path in paths]
+    count = Counter(films)
+    usual, most = count.most_common(1)[0]
+    example = paths[films.index(usual)].name
+    sizes: dict[Path, tuple[int, int]] = {}
+    for path in paths:
+        with contextlib.suppress(BrokenFile):
+            kind = picture_kind(path)
+            sizes[path] = kind.width, kind.height
+    usual_size = Counter(sizes.values()).most_common(1)[0][0] if sizes else (0, 0)
+    found = []
+    for path, film in zip(paths, films, strict=True):
+        width, height = sizes.get(path, usual_size)
+        if 2 * most > len(paths) and film != usual and count[film] <= max(1, _FEW * most):
+            found.append(f"{path.name} (named unlike {example})")
+        elif (width, height) != usual_size:
+            found.append(f"{path.name} ({width}x{height}, not {usual_size[0]}x{usual_size[1]})")
+    return found
 
 
 def _confidence(record: FaceMetadata) -> float | None:

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from core.errors import BadOption, MissingInput, PartialFailure
+from core.errors import BadOption, FaceLoomError, MissingInput, PartialFailure
 from core.images import encode_jpeg, read_gray, read_image, write_image
 from core.options import resolve
 from core.paths import Workspace
@@ -27,7 +27,9 @@ from facelib.metadata import FaceMetadata, write_face
 from mainscripts import merge, merge_steady
 from mainscripts.merge_options import MergeOptions
 from mainscripts.merge_steady import CHART_NAME, SCENES_NAME
+from mainscripts.videoed_result import VideoFromSequenceOptions, video_from_sequence
 from merger.journal import JOURNAL_NAME, Networks
+from merger.merge_lock import lock_of, lock_results
 from merger.meters import METERS_NAME
 from tests.merger.scenes import TintedPredictor
 from tests.painting import paint_frame
@@ -109,7 +111,7 @@ class Shot:
             f"{folder.name}/{path.name}": hashlib.sha256(path.read_bytes()).hexdigest()
             for folder in (self.workspace.data_dst_merged, self.workspace.data_dst_merged_mask)
             for path in folder.iterdir()
-            if path.name not in (JOURNAL_NAME, METERS_NAME, CHART_NAME, SCENES_NAME)
+            if path.name not in (JOURNAL_NAME, METERS_NAME, CHART_NAME, SCENES_NAME, lock_of(folder).name)
         }
 
     def times(self) -> dict[str, int]:
@@ -144,6 +146,29 @@ def test_every_frame_and_mask_is_written(shot: Shot) -> None:
         assert mask.shape == source.shape[:2]
         assert np.array_equal(image[mask == 0], source[mask == 0])
         assert (image[mask == 255] != source[mask == 255]).any(axis=-1).mean() > 0.9
+
+
+def test_two_merges_into_one_folder_are_not_let_in(shot: Shot) -> None:
+    with lock_results(shot.workspace.data_dst_merged):
+        with pytest.raises(FaceLoomError, match=r"A merge is writing into .*merged right now \(process \d+ on .*Wait"):
+            shot.merge()
+        assert shot.times() == {}
+        with pytest.raises(FaceLoomError, match=r"A merge is writing into .*merged right now"):
+            video_from_sequence(
+                shot.workspace,
+                VideoFromSequenceOptions.of(
+                    input_dir=shot.workspace.data_dst_merged, output_file=shot.workspace.result(".mp4"), fps="25"
+                ),
+                Listener(),
+            )
+    assert shot.merge()[0].rendered == 6
+
+
+def test_frames_that_may_be_none_of_the_shot_are_told_and_merged(shot: Shot) -> None:
+    write_image(shot.workspace.data_dst / "holiday.png", np.zeros((60, 80, 3), np.uint8))
+    report, told = shot.merge()
+    assert report.frames == 7
+    assert "Perhaps not of this shot, but merged with it: holiday.png (named unlike 00001.png). Put away" in told
 
 
 def test_a_second_run_renders_nothing_and_does_not_load_the_model(shot: Shot) -> None:

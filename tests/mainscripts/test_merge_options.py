@@ -62,11 +62,11 @@ def test_choices_that_exclude_each_other_are_refused() -> None:
     ("given", "unused"),
     [
         ({}, []),
-        ({"mode": "seamless", "color_transfer": "rct", "stabilize_seamless": 10}, []),
+        ({"mode": "seamless", "color_transfer": "lct", "stabilize_seamless": 10}, []),
         ({"mode": "overlay", "hist_match_threshold": 9}, ["--hist-match-threshold 9"]),
         ({"mode": "overlay", "stabilize_seamless": 10}, ["--stabilize-seamless 10"]),
         ({"mode": "overlay", "stabilize_seamless": 0}, []),
-        ({"mode": "raw-rgb", "erode_mask": 5, "color_transfer": "rct"}, ["--erode-mask 5", "--color-transfer rct"]),
+        ({"mode": "raw-rgb", "erode_mask": 5, "color_transfer": "lct"}, ["--erode-mask 5", "--color-transfer lct"]),
         ({"mode": "raw-predict", "output_face_scale": 5}, ["--output-face-scale 5"]),
         ({"blursharpen_amount": 5}, ["--blursharpen-amount 5"]),
         ({"blursharpen_amount": 5, "sharpen_mode": "box"}, []),

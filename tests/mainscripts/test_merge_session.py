@@ -259,6 +259,21 @@ def test_with_a_session_nobody_is_asked_for_settings(sitting: Sitting) -> None:
     assert "mode" in asked
 
 
+def test_the_last_answers_begin_a_session_and_what_is_given_goes_before_them(sitting: Sitting) -> None:
+    """They would have been used without a session, too; a session that is there keeps its own."""
+    last = {"erode_mask": 10, "blur_mask": 20, "mode": "seamless"}
+    given = {**sitting.folders, **ALONE, "model": "Quick96", "session": True, "workers": 1, "blur_mask": 5}
+    options = resolve(MergeOptions, given, remembered=last)
+    assert (options.erode_mask, options.blur_mask, options.mode) == (10, 5, "seamless")
+    merge.run(sitting.workspace, options, Listener())
+    assert {(one.erode_mask, one.blur_mask) for one in sitting.rendered.values()} == {(10, 5)}
+    sitting.rendered, listener = {}, Listener()
+    options = resolve(MergeOptions, {**given, "blur_mask": 6}, remembered={"erode_mask": 1})
+    merge.run(sitting.workspace, options, listener)
+    assert not sitting.rendered
+    assert "these are not used: blur_mask 6." in listener.text, "the last answers are nothing that was asked for"
+
+
 def test_without_a_session_nothing_of_one_is_read_or_written(sitting: Sitting) -> None:
     sitting.file.save(MergeSession([SessionFrame("00001.png")], MergeSettings(erode_mask=9)))
     before = sitting.file.path.read_bytes()

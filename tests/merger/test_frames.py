@@ -5,12 +5,14 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from core.errors import BadOption, MissingInput
+from core.images import write_image
 from facelib.face_type import FaceType
 from facelib.metadata import FaceMetadata
-from merger.frames import collect_frames, frame_stem, shortened
+from merger.frames import collect_frames, frame_stem, shortened, strange_frames
 from tests.painting import painted_metadata
 
 
@@ -110,3 +112,27 @@ def test_stems(name: str, stem: str) -> None:
 def test_long_lists_are_shortened() -> None:
     assert shortened(["a", "b"]) == "a, b"
     assert shortened([str(n) for n in range(9)]) == "0, 1, 2, 3, 4 and 4 more"
+
+
+@pytest.mark.parametrize(
+    ("names", "strange"),
+    [
+        (["00001.png", "00002.png", "holiday.png"], ["holiday.png (named unlike 00001.png)"]),
+        (["00001.png", "00002.png", "IMG_2041.jpg"], ["IMG_2041.jpg (named unlike 00001.png)"]),
+        (["a_1.png", "a_2.png", "b_1.png", "b_2.png"], []),  # two films
+        (["1.png", "2.jpg", "00003.png"], []),
+        (["still.png"], []),
+    ],
+)
+def test_a_frame_named_unlike_the_others_is_strange(odd_folder: Path, names: list[str], strange: list[str]) -> None:
+    for name in names:
+        write_image(odd_folder / name, np.zeros((6, 8, 3), np.uint8))
+    assert strange_frames([odd_folder / name for name in names]) == strange
+
+
+def test_a_frame_of_another_size_is_strange_and_a_broken_one_has_none(tmp_path: Path) -> None:
+    for number, width in enumerate([8, 8, 10, 8], 1):
+        write_image(tmp_path / f"{number}.png", np.zeros((6, width, 3), np.uint8))
+    (tmp_path / "5.png").write_bytes(b"")
+    found = strange_frames([tmp_path / f"{number}.png" for number in range(1, 6)])
+    assert found == ["3.png (10x6, not 8x6)"]
