@@ -212,7 +212,8 @@ class RunningTool:
         words = self.report.last_words() or f"exit code {self._process.returncode}"
         for refusal, (meaning, remedy) in _REFUSALS.items():
             if refusal in words:
-                return ToolFailed("ffmpeg", f"{meaning} ({words}).", remedy)
+                line = next(line for line in words.split(" / ") if refusal in line)
+                return ToolFailed("ffmpeg", f"{meaning} ({line}).", remedy)
         return ToolFailed("ffmpeg", words)
 
     def stop(self) -> None:
