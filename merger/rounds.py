@@ -11,7 +11,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from multiprocessing.connection import Connection, wait
+from multiprocessing.connection import wait
 from typing import Any
 
 from numpy.typing import NDArray
@@ -190,15 +190,12 @@ class Round:
 
     def _listen(self) -> None:
         """Takes what the workers have to say; waits for the first word."""
-        by_connection = {worker.connection: worker for worker in self._crew.workers}
         waited_for = self._waited_for()
         patience = min((w.silent_since for w in waited_for), default=time.monotonic()) + _SECONDS_OF_SILENCE
-        ready = wait(list(by_connection), max(0.0, patience - time.monotonic()))
-        for connection in ready:
-            assert isinstance(connection, Connection)
-            worker = by_connection[connection]
+        ready = wait([worker.connection for worker in self._crew.workers], max(0.0, patience - time.monotonic()))
+        for worker in [worker for worker in self._crew.workers if worker.connection in ready]:
             try:
-                message = connection.recv()
+                message = worker.connection.recv()
             except (EOFError, OSError):
                 worker.process.join(1.0)
                 self._give_up(worker, f"its worker process died (exit code {worker.process.exitcode}).")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from functools import partial
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,30 @@ def test_no_worker_holds_more_frames_than_it_may(tmp_path: Path, monkeypatch: py
     assert failed == []
     assert sorted(done) == [f"{n:05d}" for n in range(20)]
     assert max(held) == 8
+
+
+class NamedPipe:
+    """A connection of another class: that of Windows is none of this system's."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._connection, name)
+
+
+def test_a_pipe_may_be_of_any_class(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class OnWindows(crew.Worker):
+        def __init__(self, setup: CompositorSetup, slots: FaceSlots) -> None:
+            super().__init__(setup, slots)
+            vars(self)["connection"] = NamedPipe(self.connection)
+
+    monkeypatch.setattr(crew, "Worker", OnWindows)
+    done: list[str] = []
+    one, workers = round_of(tmp_path, done, 8)
+    assert one.run(jobs(tmp_path, [FrameFace(LANDMARKS)])) == []
+    workers.close()
+    assert done == ["00000"]
 
 
 def test_a_worker_that_falls_silent_is_ended_and_its_frames_are_named(
