@@ -285,7 +285,10 @@ class MergeSession(FrameStates):
 
     def look(self, frame: int) -> Look:
         """What the settings say about a frame now; take it along when you render, for `rendered`."""
-        renderings = [(share, *(tuple(o.effective().items()) for o in own)) for share, own in self.renderings(frame)]
+        renderings = [
+            (share, *((one.landmark_strength, *one.effective().items()) for one in own))
+            for share, own in self.renderings(frame)
+        ]
         return (*self.faces_at(frame), *renderings)
 
     def undo(self) -> str | None:

@@ -163,6 +163,17 @@ def test_settings_that_do_not_reach_the_picture_render_nothing() -> None:
     assert render_all(made) == []
 
 
+def test_landmarks_that_are_steadied_otherwise_render_all_but_the_classical_way() -> None:
+    made = session()
+    render_all(made)
+    made.set("stabilize_landmarks", 0)
+    assert render_all(made) == [0, 1, 2, 3, 4, 5]
+    classical = session(compat="dfl")
+    render_all(classical)
+    classical.set("stabilize_landmarks", 0)
+    assert render_all(classical) == []
+
+
 def test_a_frame_that_was_changed_while_it_was_rendered_is_rendered_again() -> None:
     made = session(2)
     look = made.look(0)
