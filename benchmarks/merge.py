@@ -54,12 +54,13 @@ from merger.settings import MergeSettings
 from tests.painting import head_landmarks, paint_frame
 
 FACE_PIXELS = 300
-LEARNED: dict[str, Any] = {"mask_mode": "learned-prd*learned-dst"}
+PLAIN: dict[str, Any] = {"color_transfer": "none", "hist_match_threshold": 255}
+LEARNED: dict[str, Any] = {**PLAIN, "mask_mode": "learned-prd*learned-dst"}
 SHAPED: dict[str, Any] = {**LEARNED, "erode_mask": 20, "blur_mask": 40}
 COMPOSITING: dict[str, dict[str, Any]] = {
     "overlay, learned mask, rct": {**LEARNED, "color_transfer": "rct"},
     "overlay, learned mask": LEARNED,
-    "overlay, landmark mask (the defaults)": {},
+    "overlay, landmark mask": {**PLAIN, "mask_mode": "dst"},
     "overlay, erode 20, blur 40": SHAPED,
     "overlay, rct, erode 20, blur 40": {**SHAPED, "color_transfer": "rct"},
     "overlay, lct": {**LEARNED, "color_transfer": "lct"},

@@ -52,7 +52,12 @@ COLUMNS: dict[str, dict[str, Any]] = {
     "scale -20, sharp": {"output_face_scale": -20, "sharpen_mode": "gaussian", "blursharpen_amount": 4},
     "compat dfl, rct": {"compat": "dfl", "color_transfer": "rct"},
 }
-USUAL: dict[str, Any] = {"mask_mode": "learned-prd*learned-dst", "blur_mask": 20, "erode_mask": 10}
+USUAL: dict[str, Any] = {
+    "mask_mode": "learned-prd*learned-dst",
+    "color_transfer": "none",
+    "blur_mask": 20,
+    "erode_mask": 10,
+}
 
 
 def picture_of(frame: NDArray, face: FrameFace, tools: FaceTools) -> NDArray:

@@ -266,8 +266,8 @@ def _merge_options(place: Workspace) -> merge.MergeOptions:
         model_dir=place.model,
         model="Quick96",
         model_name=_MODEL_NAME,
+        mask_mode="dst",  # of a few minutes of training the learned one is rough
         blur_mask=40,
-        color_transfer="rct",
     )
 
 

@@ -1,7 +1,8 @@
 """The knobs of merging, each declared once: prompt, flag, settings file, preset, render key and row in docs/ come from
 here.
 
-The order is the order of DFL's questions, and so are ranges and defaults (spec merging 4.2, 4.4); DFL's numbers are
+The order is the order of DFL's questions (spec merging 4.4), ranges and defaults are those of its merger in the window
+(4.2), where a face begins with colors and a mask that fit; its questions alone begin with neither. DFL's numbers are
 accepted beside the words. Files and presets of settings are merger/presets.py.
 """
 
@@ -105,7 +106,7 @@ class MergeSettings(Options):
         help="Matches the histograms of what lies inside the mask only.",
     )
     hist_match_threshold: int = option(
-        255,
+        238,
         "Hist match threshold",
         low=0,
         high=255,
@@ -113,7 +114,7 @@ class MergeSettings(Options):
         help="255 matches fully; less keeps highlights down and makes the face darker.",
     )
     mask_mode: str = option(
-        "dst",
+        "learned-prd*learned-dst",
         "Mask mode",
         choices=MASK_MODES,
         help="dst: the outline of the landmarks. learned-prd, learned-dst: what the model learned of the new and of the"
@@ -152,7 +153,7 @@ class MergeSettings(Options):
         help="Above 0 makes the pasted face smaller (+50: two thirds), below 0 larger (-50: twice).",
     )
     color_transfer: str = option(
-        "none",
+        "rct",
         "Color transfer to predicted face",
         choices=COLOR_TRANSFERS,
         when=_is_blended,

@@ -25,6 +25,7 @@ from mainscripts.merge_report import ReportOptions, WrittenReport, run
 from merger.meters import METERS_NAME, MeterRecord, write_meters
 from tests.mainscripts.merge_with_stub import open_stub
 from tests.mainscripts.merged_shot import MergedShot
+from tests.merger.scenes import PLAIN
 
 SURE = {"score": 0.9, "presence": 20.0}
 
@@ -320,7 +321,7 @@ def test_worker_processes_see_the_same_and_the_steps_are_told(tmp_path: Path) ->
 def merge_with_report(shot: MergedShot, monkeypatch: pytest.MonkeyPatch) -> None:
     """Merges the frames of a shot with a stand-in for the model; what lay among the merged is not of this step."""
     monkeypatch.setattr(merge, "open_model", open_stub)
-    options = resolve(merge.MergeOptions, {"model": "Quick96", "workers": 1, "report": True})
+    options = resolve(merge.MergeOptions, {"model": "Quick96", "workers": 1, "report": True, **PLAIN})
     merge.run(shot.workspace, options, SILENT)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import cv2
 import numpy as np
@@ -11,6 +12,9 @@ from numpy.typing import NDArray
 from facelib.face_type import FaceType
 from facelib.landmarks import POSE_POINTS
 from facelib.prediction import Prediction
+
+PLAIN: dict[str, Any] = {"mask_mode": "dst", "color_transfer": "none", "hist_match_threshold": 255}
+"""What tests of pixels merge with where they name nothing else: the outline of the landmarks, colors as predicted."""
 
 
 def painted_landmarks(center: tuple[float, float], width: float, angle: float = 0.0) -> NDArray:

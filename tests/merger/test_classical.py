@@ -17,7 +17,7 @@ from merger.face_tools import FaceTools
 from merger.frames import FrameFace, Motion
 from merger.merge_frame import merge_frame
 from merger.settings import MASK_MODES, MODES, MergeSettings
-from tests.merger.scenes import TintedPredictor, enlarge, painted_landmarks, segment_blobs, smooth_frame
+from tests.merger.scenes import PLAIN, TintedPredictor, enlarge, painted_landmarks, segment_blobs, smooth_frame
 
 HEIGHT, WIDTH = 130, 170
 PLACES = {
@@ -39,7 +39,7 @@ def merged_and_expected(
     **given: Any,
 ) -> tuple[MergedFrame, tuple[NDArray, NDArray]]:
     predictor = predictor or TintedPredictor()
-    settings = MergeSettings.of(compat="dfl", **given)
+    settings = MergeSettings.of(**{**PLAIN, "compat": "dfl", **given})
     tools = FaceTools(
         predictor.resolution,
         predictor.face_type,

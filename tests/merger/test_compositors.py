@@ -69,7 +69,7 @@ def test_a_frame_with_a_face_takes_two_messages(compositor: Compositor, frame: F
 
 @pytest.mark.parametrize(
     ("faces", "settings"),
-    [(False, SETTINGS), (True, MergeSettings.of(mode="original"))],
+    [(False, SETTINGS), (True, MergeSettings.of(mode="original", mask_mode="dst"))],
 )
 def test_a_frame_that_needs_no_prediction_takes_one(
     compositor: Compositor, frame: FrameFaces, faces: bool, settings: MergeSettings

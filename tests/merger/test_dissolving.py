@@ -16,7 +16,7 @@ from merger.face_tools import FaceTools, ask_networks
 from merger.frames import FrameFace
 from merger.merge_frame import composite_faces, merge_frame
 from merger.settings import MergeSettings
-from tests.merger.scenes import TintedPredictor, enlarge, painted_landmarks, segment_blobs, smooth_frame
+from tests.merger.scenes import PLAIN, TintedPredictor, enlarge, painted_landmarks, segment_blobs, smooth_frame
 
 MODEL = TintedPredictor()
 TOOLS = FaceTools(
@@ -28,7 +28,7 @@ FACE = FrameFace(painted_landmarks((80, 65), 48))
 
 
 def settings(**given: Any) -> MergeSettings:
-    return MergeSettings.of(**{"mask_mode": "learned-prd", **given})
+    return MergeSettings.of(**{**PLAIN, "mask_mode": "learned-prd", **given})
 
 
 def dissolved(frame: NDArray, shares: tuple[float, ...], *several: MergeSettings) -> MergedFrame:

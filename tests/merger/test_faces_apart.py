@@ -26,7 +26,7 @@ from merger.journal import Networks, render_key
 from merger.merge_frame import merge_frame
 from merger.rounds import FrameJob, settings_of
 from merger.settings import MergeSettings
-from tests.merger.scenes import TintedPredictor, enlarge, painted_landmarks, segment_blobs, smooth_frame
+from tests.merger.scenes import PLAIN, TintedPredictor, enlarge, painted_landmarks, segment_blobs, smooth_frame
 
 LEFT, RIGHT = (FrameFace(painted_landmarks((x, 65), 40)) for x in (50, 150))
 FRAME = smooth_frame(130, 200, seed=8)
@@ -48,7 +48,7 @@ TOOLS = FaceTools(
 
 
 def settings(**given: Any) -> MergeSettings:
-    return MergeSettings.of(**{"mask_mode": "learned-prd", **given})
+    return MergeSettings.of(**{**PLAIN, "mask_mode": "learned-prd", **given})
 
 
 def with_own(face: FrameFace, *own: MergeSettings) -> FrameFace:

@@ -103,7 +103,7 @@ def test_words_go_round_the_same_with_shift() -> None:
         seen.append(keys.session.settings.mask_mode)
     assert seen == [*list(MASK_MODES)[1:], "full"]
     assert [type_in(keys, "c") and keys.session.settings.color_transfer for _ in range(9)] == [
-        *("rct", "lct", "mkl", "mkl-m", "idt", "idt-m", "sot-m", "mix-m", "none")
+        *("lct", "mkl", "mkl-m", "idt", "idt-m", "sot-m", "mix-m", "none", "rct")
     ]
     for expected in ("box", "gaussian", "none"):
         keys.press(KeyPress("n"))

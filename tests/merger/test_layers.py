@@ -15,7 +15,7 @@ from merger.frames import FrameFace, Motion
 from merger.layers import LayerBuilder
 from merger.merge_frame import composite_faces
 from merger.settings import MergeSettings
-from tests.merger.scenes import TintedPredictor, painted_landmarks, smooth_frame
+from tests.merger.scenes import PLAIN, TintedPredictor, painted_landmarks, smooth_frame
 
 TWO_FACES = (
     FrameFace(painted_landmarks((70, 60), 60), motion=Motion(6, 2)),
@@ -26,7 +26,7 @@ TWO_FACES = (
 def merged(faces: tuple[FrameFace, ...], with_layers: bool = True, **settings: Any) -> tuple[NDArray, MergedFrame]:
     """A 16-bit frame of clouds, and what becomes of it."""
     frame = smooth_frame(120, 160, dtype=np.uint16)
-    chosen = MergeSettings.of(**{"mask_mode": "learned-dst", "blur_mask": 40, **settings})
+    chosen = MergeSettings.of(**{**PLAIN, "mask_mode": "learned-dst", "blur_mask": 40, **settings})
     tools = FaceTools.of(TintedPredictor())
     aligned = align_faces(frame, faces, tools.resolution, tools.face_type, chosen)
     asked = aligned and chosen.needs_prediction

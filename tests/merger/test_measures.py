@@ -14,14 +14,14 @@ from merger.face_tools import FaceTools, ask_networks
 from merger.frames import FrameFace
 from merger.measures import FaceMeasures, color_figures, measure_faces
 from merger.settings import MergeSettings
-from tests.merger.scenes import BlankPredictor, HonestPredictor, TintedPredictor, painted_landmarks, smooth_frame
+from tests.merger.scenes import PLAIN, BlankPredictor, HonestPredictor, TintedPredictor, painted_landmarks, smooth_frame
 
 FRAME = smooth_frame(120, 160, seed=5)
 CENTER = (80.0, 60.0)
 
 
 def measure(predictor: Any, center: tuple[float, float] = CENTER, **given: Any) -> FaceMeasures:
-    settings = MergeSettings.of(**{"mask_mode": "learned-dst", **given})
+    settings = MergeSettings.of(**{**PLAIN, "mask_mode": "learned-dst", **given})
     tools = FaceTools.of(predictor)
     faces = [FrameFace(painted_landmarks(center, 60))]
     aligned = align_faces(FRAME, faces, tools.resolution, tools.face_type, settings)

@@ -21,6 +21,7 @@ from merger.frames import FrameFace, Motion
 from merger.merge_frame import merge_frame
 from merger.settings import MASK_MODES, MODES, MergeSettings
 from tests.merger.scenes import (
+    PLAIN,
     BlankPredictor,
     HonestPredictor,
     TintedPredictor,
@@ -40,13 +41,13 @@ HEIGHT, WIDTH = 130, 170
 
 def merged(frame: NDArray, landmarks: list[NDArray], predictor: TintedPredictor, **settings: Any) -> MergedFrame:
     faces = [FrameFace(points) for points in landmarks]
-    return merge_frame(frame, faces, MergeSettings.of(**settings), FaceTools.of(predictor))
+    return merge_frame(frame, faces, MergeSettings.of(**{**PLAIN, **settings}), FaceTools.of(predictor))
 
 
 def classically(
     frame: NDArray, landmarks: list[NDArray], predictor: TintedPredictor, **settings: Any
 ) -> tuple[NDArray, NDArray]:
-    values = vars(MergeSettings.of(**settings))
+    values = vars(MergeSettings.of(**{**PLAIN, **settings}))
     return classical_merge(frame, landmarks, values, predictor.resolution, predictor.face_type, predictor.predict_one)
 
 
@@ -107,7 +108,7 @@ def test_equals_the_classical_way_in_everything_a_blended_face_may_get(place: st
     frame, predictor, motion = smooth_frame(HEIGHT, WIDTH), TintedPredictor(), (9.5, -4.0)
     landmarks = painted_landmarks(*PLACES[place])
     for given in BLENDED:
-        settings, tools = MergeSettings.of(**given), FaceTools.of(predictor)
+        settings, tools = MergeSettings.of(**{**PLAIN, **given}), FaceTools.of(predictor)
         result = merge_frame(frame, [FrameFace(landmarks, motion=Motion(*motion, 1))], settings, tools)
         side, kind = predictor.resolution, predictor.face_type
         expected = classical_merge(frame, [landmarks], vars(settings), side, kind, predictor.predict_one, motion)
@@ -173,7 +174,8 @@ def test_super_resolution_keeps_the_face_in_its_place() -> None:
     tools = FaceTools(64, FaceType.FULL, predictor.predict, enhance=lambda face, _: enlarge(face, 0.0))
     faces = [FrameFace(painted_landmarks((150, 150), 120))]
     results = [
-        merge_frame(frame, faces, MergeSettings.of(mask_mode="full", super_resolution_power=p), tools) for p in (0, 100)
+        merge_frame(frame, faces, MergeSettings.of(**{**PLAIN, "mask_mode": "full"}, super_resolution_power=p), tools)
+        for p in (0, 100)
     ]
     assert np.array_equal(results[0].mask, results[1].mask)
     assert np.abs(results[0].image.astype(int) - results[1].image).mean() < 0.3

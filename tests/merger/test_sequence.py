@@ -17,7 +17,7 @@ from merger.meters import steadiness, with_figures
 from merger.sequence import SequenceFrame, merge_sequence
 from merger.settings import MergeSettings
 from merger.temporal import link_faces
-from tests.merger.scenes import TintedPredictor, smooth_frame
+from tests.merger.scenes import PLAIN, TintedPredictor, smooth_frame
 from tests.merger.shots import FlickeringPredictor, film
 
 OFF = {"stabilize_landmarks": 0, "stabilize_colors": 0, "stabilize_mask": 0, "stabilize_seamless": 0}
@@ -27,7 +27,7 @@ PICTURE = smooth_frame(120, 160, seed=3)
 def merge(
     frames: Sequence[FrameFaces], given: dict[str, Any], cuts: Sequence[int] = (), tools: FaceTools | None = None
 ) -> list[SequenceFrame]:
-    settings = [MergeSettings.of(**{"mask_mode": "learned-dst", **given})] * len(frames)
+    settings = [MergeSettings.of(**{**PLAIN, "mask_mode": "learned-dst", **given})] * len(frames)
     tools = tools or FaceTools.of(FlickeringPredictor(0.02))
     return list(merge_sequence(frames, lambda _: PICTURE, settings, tools, cuts))
 
@@ -119,7 +119,7 @@ def dressed(shot: Sequence[FrameFaces], shares: tuple[float, ...], *several: Mer
 def test_where_settings_dissolve_both_renderings_are_steadied(other: dict[str, Any]) -> None:
     """Each as in a shot that has its settings throughout: so nothing jumps where a dissolve begins or ends."""
     shot = film(12, path=lambda n: (70 + n, 60.0), noise=0.3)
-    one, two = (MergeSettings.of(**{"mask_mode": "learned-dst", **given}) for given in ({}, other))
+    one, two = (MergeSettings.of(**{**PLAIN, "mask_mode": "learned-dst", **given}) for given in ({}, other))
     alone = [[frame.merged.image.astype(int) for frame in merge(shot, given)] for given in ({}, other)]
     unsteady = [frame.merged.image for frame in merge(shot, {**other, **OFF})]
     mixed = [frame.merged.image for frame in merge(dressed(shot, (0.5, 0.5), one, two), {})]
@@ -130,7 +130,7 @@ def test_where_settings_dissolve_both_renderings_are_steadied(other: dict[str, A
 
 def test_a_face_is_steadied_with_its_own_settings() -> None:
     shot = film(12, noise=0.5)
-    own = MergeSettings.of(mask_mode="learned-dst", mode="hist-match", stabilize_colors=20)
+    own = MergeSettings.of(**{**PLAIN, "mask_mode": "learned-dst"}, mode="hist-match", stabilize_colors=20)
     usual = merge(shot, {"mode": "hist-match", "stabilize_colors": 20})
     for mine, expected in zip(merge(dressed(shot, (1.0,), own), OFF), usual, strict=True):
         assert np.array_equal(mine.merged.image, expected.merged.image)

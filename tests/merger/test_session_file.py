@@ -33,9 +33,19 @@ def session_of(root: Path, identity: Identity = MODEL) -> SessionFile:
     return SessionFile(root / "model" / "new_SAEHD_merger_session.json", identity, root, root / "data_dst")
 
 
+BEGUN = MergeSettings(
+    morph_factor=0.5,
+    mode="seamless",
+    hist_match_threshold=255,
+    mask_mode="dst",
+    erode_mask=2,
+    color_transfer="none",
+)
+
+
 def filled() -> MergeSession:
     """A session with something of everything in it."""
-    session = MergeSession(FRAMES, MergeSettings(mode="seamless", erode_mask=2, morph_factor=0.5), cuts=[4])
+    session = MergeSession(FRAMES, BEGUN, cuts=[4])
     session.ledger._clock = iter(range(1, 1000)).__next__
     session.set("erode_mask", 7)
     session.next_frame()
@@ -82,7 +92,7 @@ def test_everything_is_read_as_it_was_written(tmp_path: Path) -> None:
         found.session.undo()
         assert content(found.session) == content(before)
     assert found.session.undo() is None
-    assert found.session.settings_at(3) == MergeSettings(mode="seamless", erode_mask=2, morph_factor=0.5)
+    assert found.session.settings_at(3) == BEGUN
 
 
 def test_dissolves_and_the_face_that_is_worked_at_are_kept(tmp_path: Path) -> None:
