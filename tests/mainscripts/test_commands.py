@@ -6,10 +6,12 @@ import inspect
 
 import pytest
 
+from core.asking import TerminalAsker
 from core.errors import BadOption
 from core.options import Options, specs
 from mainscripts.cli import describe, parser_for
 from mainscripts.commands import COMMANDS, Command, find_command, group
+from models.registry import MODEL_CLASSES, options_class
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda c: c.words)
@@ -54,3 +56,20 @@ def test_no_command_is_the_beginning_of_another() -> None:
 def test_an_unknown_command_names_close_ones() -> None:
     with pytest.raises(BadOption, match="Did you mean: doctor"):
         find_command(["docter"])
+
+
+def test_every_question_fits_a_usual_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """80 columns; a default that depends on other answers is not counted."""
+    monkeypatch.setenv("COLUMNS", "80")
+    asked: list[str] = []
+
+    def answer(prompt: str) -> str:
+        asked.append(prompt)
+        return "0"
+
+    asker = TerminalAsker(answer, asked.append)
+    classes = [command.load()[0] for command in COMMANDS] + [options_class(name) for name in MODEL_CLASSES]
+    for spec in (spec for one in classes for spec in specs(one) if spec.ask and spec.choices):
+        asker.ask(spec, None if callable(spec.default) else spec.default)
+    assert "[overlay] Mode ( 0-6 ?:help ) : " in asked
+    assert [line for line in asked if len(line) > 80] == []
