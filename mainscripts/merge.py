@@ -6,12 +6,13 @@ only what changed (merger/journal.py); finished frames are never deleted.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from core.errors import Cancelled, PartialFailure
+from core.errors import BrokenFile, Cancelled, PartialFailure
 from core.files import list_images, move_to_trash
+from core.images import read_image
 from core.paths import Workspace
 from core.progress import Progress
 from core.words import counted
@@ -145,6 +146,7 @@ class _Rendering:
         journal = Journal(folders.merged, folders.masks, self.writer.suffixes)
         states = {s: ["restart"] if options.restart else journal.state_of(s, key) for s, key in self.keys.items()}
         states = {stem: [] if leaves_as_is(options, reasons) else reasons for stem, reasons in states.items()}
+        states |= {stem: ["neighbors"] for stem in self._steadied_without(journal.failed) if states.get(stem) == []}
         progress.say(summary(states.values()))
         jobs = [job for job in wanted if states[job.frame.stem]]
         if not jobs:
@@ -153,6 +155,11 @@ class _Rendering:
         require_space((job.frame for job in jobs), folders.merged, self.writer)
         with journal:
             return len(jobs), self._render(jobs, journal, folders.merged, folders.masks)
+
+    def _steadied_without(self, failed: Collection[str]) -> set[str]:
+        """The frames around those that failed, as far as these can be read now: their files may be what they were."""
+        back = {job.frame.stem for job in self.steady.jobs if job.frame.stem in failed and _is_readable(job.frame.path)}
+        return self.steady.hearing(back) if back else set()
 
     def _render(
         self, jobs: Sequence[FrameJob], journal: Journal | FrameQueue, frames: Path, masks: Path
@@ -190,6 +197,13 @@ class _Rendering:
         finally:
             meters.keep()
         return outcome
+
+
+def _is_readable(path: Path) -> bool:
+    try:
+        return read_image(path).size > 0
+    except BrokenFile:
+        return False
 
 
 def _collect(folders: Folders, options: MergeOptions, progress: Progress) -> FrameCollection:
@@ -254,5 +268,5 @@ def _report_failures(failed: Sequence[FailedFrame], total: int, progress: Progre
         progress.say(f"  and {len(failed) - _NAMED} more.")
     raise PartialFailure(
         f"{len(failed)} of {total} frames could not be merged.",
-        "Mend the causes above and run the same command again: it renders only these.",
+        "Mend the causes above and run the same command again: it renders these, and frames that are steadied by them.",
     )

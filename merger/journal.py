@@ -17,7 +17,7 @@ import dataclasses
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -211,6 +211,11 @@ class Journal:
 
     def _files(self, stem: str) -> list[Path]:
         return [f / f"{stem}{suffix}" for f, suffix in zip(self._folders, self._suffixes, strict=True)]
+
+    @property
+    def failed(self) -> Collection[str]:
+        """The stems of frames that failed when they were last rendered."""
+        return self._failed.keys()
 
     def record(self, stem: str, key: RenderKey, sizes: tuple[int, int]) -> None:
         """Enters a finished frame whose files are in place."""

@@ -13,7 +13,7 @@ result is that of the whole.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from merger.compositors import FrameView
@@ -64,6 +64,11 @@ class SteadyShot:
             if any(one.looks_around for one in job.frame.faces[place].settings or (job.settings,)):
                 heard.setdefault(frame, set()).update(other for other, _ in around if other != frame)
         return heard
+
+    def hearing(self, stems: Collection[str]) -> set[str]:
+        """The frames in which any of these have a say, by stem."""
+        places = {place for place, job in enumerate(self.jobs) if job.frame.stem in stems}
+        return {self.jobs[frame].frame.stem for frame, others in self.heard_by().items() if others & places}
 
     def with_neighbors(self, keys: Mapping[str, RenderKey]) -> dict[str, RenderKey]:
         """The keys of the whole shot by stem, each with those of the frames that have a say in it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import xml.etree.ElementTree as ET
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from core.errors import PartialFailure
 from core.images import read_image, write_image
 from core.progress import SILENT
 from mainscripts import merge, merge_steady
@@ -62,6 +64,28 @@ def test_a_steadied_shot_from_folders_to_folders(shot: Shot) -> None:
     assert again.rendered == 2
     assert "faces (1), neighbors (1)" in said
     assert [r.stem for r in read_meters(merged / METERS_NAME)] == [f"{n:05d}" for n in range(1, 7)]
+
+
+def test_frames_around_one_that_failed_for_a_while_are_rendered_again_once_it_is_back(shot: Shot) -> None:
+    given = {"mask_mode": "learned-dst", **STEADY}
+    frame = shot.workspace.data_dst / "00002.png"
+    pixels, times = frame.read_bytes(), (frame.stat().st_atime_ns, frame.stat().st_mtime_ns)
+    frame.write_bytes(bytes(len(pixels)))  # a disk that stumbles: name, size and time stay
+    os.utime(frame, ns=times)
+    with pytest.raises(PartialFailure):
+        shot.merge(**given)
+    with pytest.raises(PartialFailure, match="1 of 1 frames"):  # it is no better yet
+        shot.merge(**given)
+    frame.write_bytes(pixels)
+    os.utime(frame, ns=times)
+    report, said = shot.merge(**given)
+    assert report.rendered == 4
+    assert "2 of 6 frames are up to date; 4 changed because of: neighbors (3), new (1)." in said
+    resumed = shot.files()
+    assert shot.merge(**given)[0].rendered == 0
+    shot.merge(restart=True, **given)
+    pictures = [name for name in resumed if name.endswith(".png")]
+    assert [name for name in pictures if shot.files()[name] != resumed[name]] == []
 
 
 def jobs(frames: list[FrameFaces], folder: Path) -> list[FrameJob]:
