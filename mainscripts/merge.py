@@ -158,7 +158,8 @@ class _Rendering:
 
     def _steadied_without(self, failed: Collection[str]) -> set[str]:
         """The frames around those that failed, as far as these can be read now: their files may be what they were."""
-        back = {job.frame.stem for job in self.steady.jobs if job.frame.stem in failed and _is_readable(job.frame.path)}
+        again = (job.frame for job in self.steady.jobs if job.frame.stem in failed and job.frame.stem in self.keys)
+        back = {frame.stem for frame in again if _is_readable(frame.path)}
         return self.steady.hearing(back) if back else set()
 
     def _render(

@@ -78,6 +78,7 @@ def test_frames_around_one_that_failed_for_a_while_are_rendered_again_once_it_is
         shot.merge(**given)
     frame.write_bytes(pixels)
     os.utime(frame, ns=times)
+    assert shot.merge(frame_range="3-6", **given)[0].rendered == 0  # it is not among them
     report, said = shot.merge(**given)
     assert report.rendered == 4
     assert "2 of 6 frames are up to date; 4 changed because of: neighbors (3), new (1)." in said
