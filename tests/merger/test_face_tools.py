@@ -122,7 +122,8 @@ def test_what_is_missing_is_said_in_words(given: dict[str, Any], error: type[Exc
 
 def test_nothing_is_required_that_is_not_used() -> None:
     tools = FaceTools.of(TintedPredictor())
-    for given in ({}, {"mode": "original", "morph_factor": 0.5}, {"mode": "original", "super_resolution_power": 9}):
+    unused = {"mode": "original", "mask_mode": "dst", "morph_factor": 0.5}
+    for given in ({}, unused, {"mode": "original", "super_resolution_power": 9}):
         tools.require(MergeSettings.of(**given))
 
 
