@@ -31,12 +31,18 @@ class Backend(Protocol):
     def compile_forward(self, function: Callable[..., Any], device: Device) -> Callable[..., list[np.ndarray]]:
         """Compiles a function of arrays into one from NumPy arrays to a list of NumPy arrays; one graph per shape."""
 
-    def convolve(self, x: Tensor, kernel: Tensor, bias: Tensor, *, strides: int, padding: str, slope: float) -> Tensor:
-        """leaky((N, H, W, in) by (k, k, in, out) + bias) -> (N, H', W', out) of x's type.
+    def convolve(
+        self, x: Tensor, kernel: Tensor, bias: Tensor, *, strides: int, margin: int, slope: float, to_space: bool
+    ) -> Tensor:
+        """leaky((N, H, W, in) by (k, k, in, out) + bias), to space where wanted, of x's type.
 
-        `ops.conv`, a sum and max(y, slope * y), 0 < slope <= 1; or whatever computes the same faster on the device of
-        the step being compiled. Padding is "same" or "valid".
+        `margin` zeros lie on each side of the picture; the result is (N, floor((H + 2*margin - k) / strides) + 1, ...,
+        out), or twice as high and wide with a quarter of the channels (`core.nn.layers.depth_to_space`). It may be
+        computed by whatever is fastest on the device of the step that is being compiled.
         """
+
+    def leaky(self, x: Tensor, slope: float) -> Tensor:
+        """max(x, slope * x), 0 < slope <= 1."""
 
     def compile_step(
         self,

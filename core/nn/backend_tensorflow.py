@@ -26,6 +26,7 @@ from __future__ import annotations
 import ctypes
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from typing import Any
@@ -35,7 +36,7 @@ import tensorflow as tf
 
 from core.errors import OutOfMemory, ToolFailed
 from core.nn import winograd
-from core.nn.framework import keras, ops
+from core.nn.framework import keras
 from core.nn.optimizers import Optimizer
 from core.nn.steps import Device, Objective, StepResult
 
@@ -104,8 +105,25 @@ _LARGE = 2**17
 _cpu_step = ContextVar("cpu_step", default=False)
 """Whether a training step for the CPU is being traced: there the products of `core.nn.winograd` beat convolutions."""
 
+
+def _compiled(transform: Callable[..., tf.Tensor]) -> Callable[..., tf.Tensor]:
+    """The transform through XLA, compiled once for each shape of its tensors and value of its other arguments.
+
+    It is traced in a thread of its own: the Python stack of every operation is kept for good, and there it is short.
+    """
+    compiled = tf.function(transform, jit_compile=True, autograph=False)
+
+    def run(*arguments: Any) -> tf.Tensor:
+        specs = [tf.TensorSpec(a.shape, a.dtype) if tf.is_tensor(a) else a for a in arguments]
+        with ThreadPoolExecutor(1) as thread:
+            traced = thread.submit(compiled.get_concrete_function, *specs).result()
+        return traced(*filter(tf.is_tensor, arguments))
+
+    return run
+
+
 _picture_tiles, _kernel_tiles, _result, _picture_tiles_adjoint, _kernel_tiles_adjoint, _result_adjoint = (
-    tf.function(transform, jit_compile=True, autograph=False)
+    _compiled(transform)
     for transform in (
         winograd.picture_tiles,
         winograd.kernel_tiles,
@@ -118,17 +136,44 @@ _picture_tiles, _kernel_tiles, _result, _picture_tiles_adjoint, _kernel_tiles_ad
 
 
 def convolve(
-    x: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor, *, strides: int, padding: str, slope: float
+    x: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor, *, strides: int, margin: int, slope: float, to_space: bool
 ) -> tf.Tensor:
     """See `core.nn.backend.Backend.convolve`."""
-    if _cpu_step.get() and strides == 1 and padding == "same" and winograd.pays(x.shape, kernel.shape):
-        return _convolve_by_tiles(x, kernel, bias, slope)
-    y = ops.conv(x, ops.cast(kernel, x.dtype), strides, padding=padding, data_format="channels_last")
-    y = y + ops.cast(bias, x.dtype)
-    return y if slope == 1.0 else ops.leaky_relu(y, slope)
+    same = strides == 1 and 2 * margin + 1 == kernel.shape[0]
+    if _cpu_step.get() and same and winograd.pays(x.shape, kernel.shape):
+        return _convolve_by_tiles(x, kernel, bias, slope, to_space)
+    zeros = "SAME" if same else [(0, 0), (margin, margin), (margin, margin), (0, 0)]
+    y = tf.nn.conv2d(x, tf.cast(kernel, x.dtype), strides, zeros) + tf.cast(bias, x.dtype)
+    return leaky(y, slope, to_space)
 
 
-def _convolve_by_tiles(x: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor, slope: float) -> tf.Tensor:
+def leaky(x: tf.Tensor, slope: float, to_space: bool = False) -> tf.Tensor:
+    """See `core.nn.backend.Backend.leaky`. Leaky keeps signs: what it gave is all that its gradient needs."""
+
+    @tf.custom_gradient
+    def activated(x: tf.Tensor) -> Any:
+        y = _to_space(tf.nn.leaky_relu(x, slope), to_space)
+
+        def gradient(upstream: tf.Tensor) -> tf.Tensor:
+            reached, sign = _from_space(upstream, to_space), _from_space(y, to_space)
+            return tf.raw_ops.LeakyReluGrad(gradients=reached, features=sign, alpha=slope)
+
+        return y, gradient
+
+    return activated(x) if slope != 1.0 else _to_space(x, to_space)
+
+
+def _to_space(x: tf.Tensor, wanted: bool) -> tf.Tensor:
+    """`core.nn.layers.depth_to_space` of it, where wanted."""
+    return tf.nn.depth_to_space(x, 2) if wanted else x
+
+
+def _from_space(x: tf.Tensor, wanted: bool) -> tf.Tensor:
+    """The inverse of `_to_space`."""
+    return tf.nn.space_to_depth(x, 2) if wanted else x
+
+
+def _convolve_by_tiles(x: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor, slope: float, to_space: bool) -> tf.Tensor:
     """Products of tiles between compiled transforms.
 
     Tiles are large: pictures go through in portions, one after another; nothing is made as soon as it could be but
@@ -150,7 +195,7 @@ def _convolve_by_tiles(x: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor, slope: 
         for part in tf.split(x, portions):
             with tf.control_dependencies(drawn[-1:]):
                 products = tf.matmul(_picture_tiles(part), wide)
-            drawn.append(_result(products, bias, (*part.shape[:3], channels[1]), steepness))
+            drawn.append(_to_space(_result(products, bias, (*part.shape[:3], channels[1]), steepness), to_space))
         y = tf.concat(drawn, 0)
 
         def gradients(upstream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
@@ -158,14 +203,21 @@ def _convolve_by_tiles(x: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor, slope: 
             to_x, to_kernel, to_bias = list[tf.Tensor](), list[tf.Tensor](), list[tf.Tensor]()
             activated = upstream if slope == 1.0 else y
             for part, reached, sign in zip(*(tf.split(p, portions) for p in (x, upstream, activated)), strict=True):
+                reached, sign = _from_space(reached, to_space), _from_space(sign, to_space)
                 with tf.control_dependencies(to_kernel[-1:]):
                     tiles = _result_adjoint(reached, sign, steepness)
                 to_x.append(_picture_tiles_adjoint(tf.matmul(tiles, wide, transpose_b=True), tuple(part.shape)))
+                slabs: list[tf.Tensor] = []
                 with tf.control_dependencies(to_x[-1:]):
-                    to_kernel.append(tf.matmul(_picture_tiles(part), tiles, transpose_a=True))
+                    pictures = _picture_tiles(part)
+                for slab in tf.split(pictures, winograd.slabs(kernel.shape), axis=2):
+                    with tf.control_dependencies(slabs[-1:]):
+                        products = tf.matmul(slab, tiles, transpose_a=True)
+                    narrow = _kernel_tiles_adjoint(tf.reshape(products, (16, -1)))
+                    slabs.append(tf.reshape(narrow, (3, 3, -1, channels[1])))
+                to_kernel.append(tf.concat(slabs, 2))
                 to_bias.append(winograd.bias_adjoint(tiles))
-            narrow = _kernel_tiles_adjoint(tf.reshape(tf.add_n(to_kernel), (16, -1)))
-            return tf.concat(to_x, 0), tf.reshape(narrow, kernel.shape), tf.add_n(to_bias)
+            return tf.concat(to_x, 0), tf.add_n(to_kernel), tf.add_n(to_bias)
 
         return y, gradients
 
@@ -179,6 +231,7 @@ def compile_step(
     home = home or devices[0]
     for device in (home, *devices):
         _require(device)
+    _keep_little_freed_memory()
     gradients = _gradients_function(objective, optimizers, devices[0])
     updates = _updates_function(optimizers, home)
 
@@ -213,6 +266,17 @@ def compile_step(
         return result
 
     return run
+
+
+_KEPT = 2**22
+"""Bytes in one piece from which on the system gets back what is freed."""
+
+
+def _keep_little_freed_memory() -> None:
+    """glibc would by and by keep pieces of up to 32 MB for later: 40 MB in df-ud-128."""
+    if sys.platform == "linux" and (set_option := getattr(ctypes.CDLL(None), "mallopt", None)):
+        for trim_threshold_or_mmap_threshold in (-1, -3):
+            set_option(trim_threshold_or_mmap_threshold, _KEPT)
 
 
 def _give_back_freed_memory() -> None:

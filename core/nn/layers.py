@@ -20,7 +20,7 @@ Shape = tuple[int | None, ...]
 
 def leaky(x: Tensor, slope: float) -> Tensor:
     """max(x, slope * x)."""
-    return ops.leaky_relu(x, slope)
+    return active_backend().leaky(x, slope)
 
 
 def cosine(x: Tensor, slope: float) -> Tensor:
@@ -76,19 +76,19 @@ class Conv2D(keras.layers.Layer):
         grown = 2 * (self.kernel_size // 2) - self.kernel_size
         return (batch, *[side and (side + grown) // self.strides + 1 for side in sides], self.filters)
 
-    def call(self, x: Tensor, slope: float = 1.0) -> Tensor:
+    def call(self, x: Tensor, slope: float = 1.0, to_space: bool = False) -> Tensor:
         """(N, H, W, in) -> (N, floor((H + 2*margin - kernel) / stride) + 1, ..., filters), then leaky with a slope."""
-        margin, padding = self.kernel_size // 2, "valid"
-        if self.strides == 1 and self.kernel_size % 2 == 1:
-            padding = "same"
-        elif margin:
-            x = ops.pad(x, ((0, 0), (margin, margin), (margin, margin), (0, 0)))
         kernel, bias = ops.convert_to_tensor(self.kernel), ops.convert_to_tensor(self.bias)
-        return active_backend().convolve(x, kernel, bias, strides=self.strides, padding=padding, slope=slope)
+        return active_backend().convolve(
+            x, kernel, bias, strides=self.strides, margin=self.kernel_size // 2, slope=slope, to_space=to_space
+        )
 
-    def activated(self, x: Tensor, activation: Activation, slope: float) -> Tensor:
-        """activation(self(x), slope); leaky goes along with the convolution."""
-        return self(x, slope=slope) if activation is leaky else activation(self(x), slope)
+    def activated(self, x: Tensor, activation: Activation, slope: float, to_space: bool = False) -> Tensor:
+        """activation(self(x), slope), to space where wanted; leaky goes along with the convolution."""
+        if activation is leaky:
+            return self(x, slope=slope, to_space=to_space)
+        y = activation(self(x), slope)
+        return depth_to_space(y) if to_space else y
 
 
 class Dense(keras.layers.Dense):
@@ -163,7 +163,7 @@ class Upscale(keras.layers.Layer):
 
     def call(self, x: Tensor) -> Tensor:
         """(N, H, W, in) -> (N, 2*H, 2*W, filters)."""
-        return depth_to_space(self.conv1.activated(x, self.activation, 0.1))
+        return self.conv1.activated(x, self.activation, 0.1, to_space=True)
 
 
 class ResidualBlock(keras.layers.Layer):

@@ -31,10 +31,13 @@ def named_variables(network: keras.layers.Layer) -> dict[str, keras.Variable]:
 def initialize(network: keras.layers.Layer, seed: int) -> None:
     """Fills a network: kernels Glorot uniform, everything else zero; a pure function of seed and tensor names.
 
+    Small tensors come first, as in `import_tensors`: a variable moves to where its new values are, and memory that a
+    smaller one has left is not taken, and half wasted, by the next.
+
     U(-l, l) with l = sqrt(6 / (fan_in + fan_out)), fans counted over the kernel's window.
     Source: Glorot & Bengio 2010, "Understanding the difficulty of training deep feedforward neural networks".
     """
-    for name, variable in named_variables(network).items():
+    for name, variable in sorted(named_variables(network).items(), key=lambda item: np.prod(item[1].shape)):
         shape = tuple(variable.shape)
         if len(shape) < 2:
             variable.assign(np.zeros(shape, np.float32))
@@ -51,7 +54,7 @@ def export_tensors(variables: Mapping[str, keras.Variable]) -> dict[str, np.ndar
 
 
 def import_tensors(part: str, variables: Mapping[str, keras.Variable], tensors: Mapping[str, np.ndarray]) -> None:
-    """Assigns tensors to variables of the same names; all or nothing.
+    """Assigns tensors to variables of the same names, the smallest first (see `initialize`); all or nothing.
 
     Raises FaceLoomError listing every missing, unexpected, misshaped or non-finite tensor of the part.
     """
@@ -76,5 +79,5 @@ def import_tensors(part: str, variables: Mapping[str, keras.Variable], tensors: 
             f"The weights of '{part}' do not fit this network: {shown}.",
             "Use files of the same model class and settings, or start this part afresh with --reset.",
         )
-    for name, tensor in ready.items():
+    for name, tensor in sorted(ready.items(), key=lambda item: item[1].size):
         variables[name].assign(tensor.astype(variables[name].dtype))

@@ -33,7 +33,10 @@ _A = ((1, 0), (1, 1), (1, -1), (0, -1))
 _A_T = tuple(zip(*_A, strict=True))
 
 _PORTION = 2**21
-"""Scalars of the tiles that are made at once."""
+"""Scalars of a picture's tiles that are made at once: 8 MB, which the processor's cache holds."""
+
+_SLAB = 2**23
+"""Scalars of a kernel's tiles that gradients make at once."""
 
 
 def pays(picture: Sequence[int | None], kernel: Sequence[int]) -> bool:
@@ -50,10 +53,19 @@ def pays(picture: Sequence[int | None], kernel: Sequence[int]) -> bool:
 
 
 def portions(picture: Sequence[int], kernel: Sequence[int]) -> int:
-    """Into how many equal portions a batch is to be split for tiles of some 8 MB: the processor's cache holds them."""
+    """Into how many equal portions a batch is to be split: their tiles small, but no smaller than the kernel's.
+
+    Each portion reads the kernel's tiles anew.
+    """
     count, height, width, _ = picture
-    scalars = 4 * height * width * max(kernel[2:])
-    return next(k for k in range(1, count + 1) if count % k == 0 and (count // k * scalars <= _PORTION or k == count))
+    scalars, limit = 4 * height * width * max(kernel[2:]), max(_PORTION, 16 * kernel[2] * kernel[3])
+    return next(k for k in range(1, count + 1) if count % k == 0 and (count // k * scalars <= limit or k == count))
+
+
+def slabs(kernel: Sequence[int]) -> int:
+    """Into how many equal slabs of input channels the gradient of a kernel is to be split."""
+    channels = kernel[2]
+    return next(k for k in range(1, channels + 1) if channels % k == 0 and 16 * channels // k * kernel[3] <= _SLAB)
 
 
 def picture_tiles(picture: Tensor) -> Tensor:

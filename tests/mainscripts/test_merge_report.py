@@ -304,9 +304,9 @@ def test_worker_processes_see_the_same_and_the_steps_are_told(tmp_path: Path) ->
     class Titles(SilentProgress):
         seen: list[tuple[str, int | None]] = []  # noqa: RUF012
 
-        def task(self, title: str, total: int | None, unit: str = "frame") -> Any:
+        def task(self, title: str, total: int | None, unit: str = "frame", *, brief: bool = False) -> Any:
             self.seen.append((title, total))
-            return super().task(title, total, unit)
+            return super().task(title, total, unit, brief=brief)
 
     shot = MergedShot(tmp_path)
     for _ in range(17):

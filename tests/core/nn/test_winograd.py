@@ -10,7 +10,7 @@ import pytest
 from core.nn import winograd
 from core.nn.backend import active_backend
 from core.nn.framework import Tensor, keras, ops
-from core.nn.layers import Conv2D, leaky
+from core.nn.layers import Conv2D, depth_to_space, leaky
 from core.nn.optimizers import OptimizerSettings, RMSprop
 from core.nn.steps import Device
 
@@ -93,7 +93,8 @@ def test_it_is_used_where_it_pays() -> None:
         ((4, 64, 64, 128), (3, 3, 128, 128), 4),
         ((6, 32, 32, 256), (3, 3, 256, 256), 3),
         ((3, 64, 64, 256), (3, 3, 256, 64), 3),  # even a single one has more: as few as can be
-        ((5, 16, 16, 512), (3, 3, 512, 512), 5),  # equal portions, or the transforms would be compiled twice
+        ((5, 32, 32, 256), (3, 3, 256, 256), 5),  # equal portions, or the transforms would be compiled twice
+        ((8, 16, 16, 512), (3, 3, 512, 512), 1),  # the kernel's tiles are as large
     ],
 )
 def test_batches_are_split_into_equal_portions(
@@ -102,14 +103,27 @@ def test_batches_are_split_into_equal_portions(
     assert winograd.portions(picture, kernel) == expected
 
 
+@pytest.mark.parametrize(("inputs", "outputs", "expected"), [(512, 1024, 1), (1024, 2048, 4), (1023, 2048, 11)])
+def test_gradients_of_large_kernels_are_made_in_equal_slabs(inputs: int, outputs: int, expected: int) -> None:
+    assert winograd.slabs((3, 3, inputs, outputs)) == expected
+
+
+@pytest.mark.parametrize("to_space", [False, True])
 @pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 1e-5), ("mixed_bfloat16", 0.03)])
 def test_a_compiled_step_has_the_gradients_of_a_plain_convolution(
-    dtype: str, tolerance: float, monkeypatch: pytest.MonkeyPatch
+    dtype: str, tolerance: float, to_space: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The accumulators after one step of RMSprop are a tenth of the squared gradients; and what reaches the picture."""
-    x, target = noise((2, 16, 16, 32), 5), noise((2, 16, 16, 48), 6)
+    x, target = noise((2, 16, 16, 32), 5), noise((2, 32, 32, 12) if to_space else (2, 16, 16, 48), 6)
 
-    def gradients() -> list[np.ndarray]:
+    def joined(layer: Conv2D, x: Tensor) -> Tensor:
+        return layer.activated(x, leaky, 0.2, to_space=to_space)
+
+    def apart(layer: Conv2D, x: Tensor) -> Tensor:
+        y = ops.leaky_relu(layer(x), 0.2)
+        return depth_to_space(y) if to_space else y
+
+    def gradients(drawn: Callable[[Conv2D, Tensor], Tensor]) -> list[np.ndarray]:
         layer = Conv2D(48, 3, name="conv", dtype=dtype)
         layer.build((None, 16, 16, 32))
         layer.kernel.assign(noise((3, 3, 32, 48), 7) / 17)
@@ -117,7 +131,7 @@ def test_a_compiled_step_has_the_gradients_of_a_plain_convolution(
         optimizer = RMSprop({"kernel": layer.kernel, "bias": layer.bias, "x": shift}, OptimizerSettings(0.0), seed=0)
 
         def objective(batch: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-            y = layer.activated(batch["x"] + shift, leaky, 0.2)
+            y = drawn(layer, batch["x"] + shift)
             loss = ops.sum(ops.square(ops.cast(y, "float32") - batch["target"]))
             return {"all": loss}, {"loss": loss}
 
@@ -125,9 +139,12 @@ def test_a_compiled_step_has_the_gradients_of_a_plain_convolution(
         return [np.sqrt(10 * v.numpy()) for v in optimizer.slots["acc"].values()]
 
     monkeypatch.setattr(winograd, "pays", lambda picture, kernel: False)
-    plain = gradients()
+    plain = gradients(apart)
+    for got, expected in zip(gradients(joined), plain, strict=True):
+        assert np.linalg.norm(got - expected) / np.linalg.norm(expected) < tolerance
     monkeypatch.setattr(winograd, "pays", lambda picture, kernel: True)
     monkeypatch.setattr(winograd, "portions", lambda picture, kernel: 2)
-    for got, expected in zip(gradients(), plain, strict=True):
+    monkeypatch.setattr(winograd, "slabs", lambda kernel: 4)
+    for got, expected in zip(gradients(joined), plain, strict=True):
         difference = np.linalg.norm(got - expected) / np.linalg.norm(expected)
         assert 0 < difference < tolerance  # 0 if the same way had been taken twice
