@@ -44,7 +44,8 @@ def learned(model: SAEHD, batch: TrainingBatch | None = None) -> Learned:
     batch = batch or shapes_batch()
     arrays = {**model._named("src", batch.src), **model._named("dst", batch.dst)}
     compute = _gradients_function(model._objective, model._optimizers, model.devices[0])
-    totals, losses, gradients = compute({name: tf.constant(array) for name, array in arrays.items()}, None)
+    batch_tensors = {name: tf.constant(array) for name, array in arrays.items()}
+    totals, losses, gradients = compute(batch_tensors, tf.constant(1.0), None)
     return Learned(
         {name: float(total) for name, total in totals.items()},
         {name: float(loss) for name, loss in losses.items()},
