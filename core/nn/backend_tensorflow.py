@@ -4,18 +4,23 @@ A step is two compiled functions: gradients, then the updates. On a GPU each goe
 gradients stay a plain graph, where oneDNN does the products and convolutions; through XLA go the update of each
 variable, and the transforms of `core.nn.winograd` around the products that 3x3 convolutions are made of.
 
-Figures: CPU seconds of one step on two cores with AVX-512, batch 4, RMSprop, medians beside the plain Keras yardstick
-(November 2026; other work on the machine made wall seconds useless).
+Figures: seconds of one step on two idle cores with AVX-512, batch 4, RMSprop, medians beside the plain Keras
+yardstick (November 2026). Peaks of the same step differ by 0.1 GiB from run to run.
                  yardstick            fp32                 bf16
-    df-ud-128    2.14 s  1.75 GiB     1.48 s  1.78 GiB     0.94 s  1.75 GiB
-    liae-ud-128  2.99 s  2.26 GiB     1.82 s  2.32 GiB     1.13 s  2.23 GiB
-What was tried, df-ud-128 fp32; peaks differ by 0.05 GiB from run to run:
+    df-ud-128    1.07 s  1.73 GiB     0.76 s  1.72 GiB     0.46 s  1.67 GiB
+    liae-ud-128  1.38 s  2.27 GiB     0.90 s  2.15 GiB     0.58 s  2.08 GiB
+    quick96      0.59 s  1.43 GiB     0.45 s  1.55 GiB     0.29 s  1.50 GiB
+What was tried, df-ud-128 fp32:
     3x3 by sixteen products of tiles        1.36 s of 1.96; products 0.67, transforms 0.27, encoder 0.19
     few shapes to compile, no AutoGraph     first step 15 CPU s instead of 23; peak 2.1 GiB, not 2.35
     tiles in portions                       peak 2.0
     weights and accumulators updated where they lie    peak 1.9: the allocator never gives back what moving them tore
     gradients wait before they make tiles   peak 2.1 GiB, not 2.6, at that time
     no constants as large as pictures or variables     quick96 (dropout): peak 1.61 GiB, not 1.67; medians of five
+    upscales and leaky sums kept once, padding by the convolution    20 to 50 MB of pictures less
+    new weights written smallest first      50 to 80 MB less between weights; tensors at worst 780 MB, not 870
+    large kernels' gradients in slabs       liae-ud-128: peak 2.15 GiB, not 2.25
+    malloc gives back pieces of 4 MB, transforms traced in short stacks    60 MB less, 3 % slower
     transforms in two sums, not cell by cell   0.2 s to compile instead of 0.55, and 10 to 40 % less to run
     tiles of 4x4 results, F(4x4, 3x3)       no gain: larger transforms, overlaps six times slower to undo, less exact
     one operation at a time, fewer arenas of malloc    no gain
