@@ -17,10 +17,10 @@ What was tried, df-ud-128 fp32:
     weights and accumulators updated where they lie    peak 1.9: the allocator never gives back what moving them tore
     gradients wait before they make tiles   peak 2.1 GiB, not 2.6, at that time
     no constants as large as pictures or variables     quick96 (dropout): peak 1.61 GiB, not 1.67; medians of five
-    upscales and leaky sums kept once, padding by the convolution    20 to 50 MB of pictures less
-    new weights written smallest first      50 to 80 MB less between weights; tensors at worst 780 MB, not 870
-    large kernels' gradients in slabs       liae-ud-128: peak 2.15 GiB, not 2.25
-    malloc gives back pieces of 4 MB, transforms traced in short stacks    60 MB less, 3 % slower
+    upscales and leaky sums kept once, padding by the convolution    tensors at worst 850 MB, not 870 to 930
+    new weights written smallest first      770 to 790 MB
+    large kernels' gradients in slabs       liae-ud-128: peak 2.15 GiB, not 2.22 to 2.28
+    malloc gives back pieces of 4 MB, transforms traced in short stacks    60 to 90 MB less, about 3 % slower
     transforms in two sums, not cell by cell   0.2 s to compile instead of 0.55, and 10 to 40 % less to run
     tiles of 4x4 results, F(4x4, 3x3)       no gain: larger transforms, overlaps six times slower to undo, less exact
     one operation at a time, fewer arenas of malloc    no gain
